@@ -1,0 +1,1 @@
+"""What happened to whom: reading, checking and deriving from a clinic's record."""
