@@ -1,0 +1,208 @@
+r"""Could something other than the twitches have drawn this picture? Checks that can fail.
+
+*Lead check.* Needling cannot change the past. If the record says all that guided the needle, then
+among visits alike in visit number, in pain now and in how twitchy the patient had been so far, earlier
+pain must not predict the dose. If it does, dosing used something the record does not hold. Score test of
+:math:`\text{pain}_{t-1}` in a Poisson quasi-likelihood for the dose at :math:`t` given visit, pain,
+pain squared and the log empirical-Bayes frailty of *past* doses, studentised by patients.
+
+*Mundlak check.* A patient trait may raise twitches and recovery alike. The dose association must
+survive adjustment for the patient's own twitchiness (empirical-Bayes frailty of all doses) times
+:math:`(1, t, \log(1+t))` (Mundlak 1978, doi:10.2307/1913646, applied to recovery curves).
+
+*Within-patient timing.* Doses are permuted within patient relative to what visit and pain predict: an
+answer from timing alone. Valid under any patient trait, and weak: printed, never decisive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from tpr_outcomes.cohort.derive import DoseRows
+from tpr_outcomes.errors import FitError
+from tpr_outcomes.inference.resample import generator
+from tpr_outcomes.inference.threshold import score_tests
+from tpr_outcomes.models.candidates import NOTHING
+from tpr_outcomes.models.counts import fit_counts, frailty_precision, log_frailty
+from tpr_outcomes.models.working import Working, full_rank, visit_levels
+
+Array = NDArray[np.float64]
+
+CHECK_LEVEL = 0.05
+FEWEST_ROWS = 40
+"""Visits with two ratings before them that the lead check needs."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Outcome of one check.
+
+    Attributes
+    ----------
+    name : str
+    p_value : float or None
+        None when the check could not be done.
+    passed : bool or None
+        None when the check could not be done.
+    statistic : float or None
+    n : int
+        Rows (lead) or patients (Mundlak) it rests on.
+    reason : str
+        Why it could not be done, else "".
+    """
+
+    name: str
+    p_value: float | None
+    passed: bool | None
+    statistic: float | None
+    n: int
+    reason: str = ""
+
+
+def lead_check(working: Working) -> Check:
+    """Does earlier pain predict the dose beyond what the record says guided it?
+
+    Returns
+    -------
+    Check
+        Two-sided normal p-value; passed when it is above 5%.
+    """
+    rows = working.ratings.dose_rows()
+    usable = np.isfinite(rows.pain) & np.isfinite(rows.pain_lag1) & np.isfinite(rows.dose)
+    known = np.isfinite(rows.pain) & np.isfinite(rows.dose)
+    if usable.sum() < FEWEST_ROWS or not rows.dose[usable].sum() > 0 or np.ptp(rows.dose[usable]) == 0:
+        return Check("lead", None, None, None, int(usable.sum()), "too few visits with two ratings before a varying dose")
+    try:
+        first = fit_counts(rows.dose[known], _dose_columns(rows, known))
+        precision = frailty_precision(rows.dose[known], first.mean, rows.patient[known])
+        past = _past_frailty(rows, known, first.mean, precision)
+        x = full_rank(np.column_stack([_dose_columns(rows, usable), past[usable]]))
+        fit = fit_counts(rows.dose[usable], x)
+    except FitError as problem:
+        return Check("lead", None, None, None, int(usable.sum()), str(problem))
+    lagged = rows.pain_lag1[usable]
+    weight = fit.mean[:, None]
+    clear = lagged - x @ np.linalg.lstsq((x * weight).T @ x, (x * weight).T @ lagged, rcond=1e-12)[0]
+    score = np.bincount(rows.patient[usable], clear * (rows.dose[usable] - fit.mean))
+    scale = np.sqrt((score**2).sum())
+    if not scale > 0:
+        return Check("lead", None, None, None, int(usable.sum()), "earlier pain does not vary beyond current pain")
+    statistic = float(score.sum() / scale)
+    p_value = float(2.0 * ndtr(-abs(statistic)))
+    return Check("lead", p_value, p_value > CHECK_LEVEL, statistic, int(usable.sum()))
+
+
+def _dose_columns(rows: DoseRows, keep: NDArray[np.bool_]) -> Array:
+    """Visit levels, pain and pain squared of the needling visits kept."""
+    level = visit_levels(rows.visit[keep])
+    pain = rows.pain[keep] - rows.pain[keep].mean()
+    dummies = (level[:, None] == np.arange(level.max() + 1)).astype(float)
+    return full_rank(np.column_stack([dummies, pain, pain**2]))
+
+
+def _past_frailty(rows: DoseRows, known: NDArray[np.bool_], mean: Array, precision: float) -> Array:
+    """Log frailty from the same patient's earlier visits, per row; 0 at the first."""
+    dose = np.where(known, rows.dose, 0.0)
+    expected = np.zeros_like(dose)
+    expected[known] = mean
+    return log_frailty(_before(dose, rows.patient), _before(expected, rows.patient), precision)
+
+
+def _before(values: Array, patient: NDArray[np.int64]) -> Array:
+    """Sum of the same patient's earlier values; rows sorted by patient."""
+    total = np.cumsum(values) - values
+    opens = np.ones(values.size, dtype=bool)
+    opens[1:] = patient[1:] != patient[:-1]
+    first = np.maximum.accumulate(np.where(opens, np.arange(values.size), 0))
+    return np.asarray(total - total[first])
+
+
+def patient_frailty(working: Working) -> Array:
+    """Log empirical-Bayes twitchiness of each patient, shape (n_patients,), by patient code.
+
+    Raises
+    ------
+    FitError
+        If no dose model can be fitted.
+    """
+    rows = working.ratings.dose_rows()
+    known = np.isfinite(rows.pain) & np.isfinite(rows.dose)
+    fit = fit_counts(rows.dose[known], _dose_columns(rows, known))
+    precision = frailty_precision(rows.dose[known], fit.mean, rows.patient[known])
+    n = working.ratings.n_patients
+    return log_frailty(
+        np.bincount(rows.patient[known], rows.dose[known], minlength=n),
+        np.bincount(rows.patient[known], fit.mean, minlength=n),
+        precision,
+    )
+
+
+def mundlak_check(working: Working, *, replicates: int, seed: int) -> Check:
+    """Does the dose association survive adjustment for each patient's own twitchiness?
+
+    Returns
+    -------
+    Check
+        One-sided sup-score p-value against "no dose", with frailty times (1, t, log(1+t)) added to the
+        background; passed when it is below 5%.
+    """
+    ratings = working.ratings
+    try:
+        frailty = patient_frailty(working)[ratings.patient]
+    except FitError as problem:
+        return Check("mundlak", None, None, None, ratings.n_patients, str(problem))
+    extra = frailty[:, None] * np.column_stack([np.ones_like(working.time), working.time, np.log1p(working.time)])
+    tests = score_tests(working, replicates=replicates, seed=seed, rivals=(NOTHING,), extra=extra)
+    p_value = tests.p_dose
+    statistic = float(np.nanmax(tests.statistics["none"]))
+    return Check("mundlak", p_value, p_value < CHECK_LEVEL, statistic, ratings.n_patients)
+
+
+def timing_check(working: Working, *, replicates: int, seed: int) -> Check:
+    """Permute dose ratios within patients: is there an answer in timing alone?
+
+    Notes
+    -----
+    Expected doses come from a Poisson quasi-likelihood on visit and pain with the patient's own level;
+    ratios dose/expected are permuted within patient, cumulative doses rebuilt, and the largest hinge
+    score beyond the background recomputed. One-sided.
+    """
+    ratings = working.ratings
+    rows = ratings.dose_rows()
+    known = np.isfinite(rows.pain) & np.isfinite(rows.dose)
+    if not known.all() or not rows.dose.sum() > 0:
+        return Check("timing", None, None, None, ratings.n_patients, "some needling visits lack pain or dose")
+    try:
+        fit = fit_counts(rows.dose, _dose_columns(rows, known))
+    except FitError as problem:
+        return Check("timing", None, None, None, ratings.n_patients, str(problem))
+    own = np.bincount(rows.patient, rows.dose) / np.bincount(rows.patient, fit.mean)
+    expected = fit.mean * own[rows.patient]
+    ratio = np.divide(rows.dose, expected, out=np.ones_like(expected), where=expected > 0)
+    place = _rating_rows(working, rows)
+    observed = _timing_statistic(working, rows.dose, rows.patient, place)
+    rng = generator(seed, "timing")
+    exceed = 0
+    for _ in range(replicates):
+        shuffled = ratio[np.lexsort((rng.random(ratio.size), rows.patient))]
+        exceed += _timing_statistic(working, shuffled * expected, rows.patient, place) >= observed - 1e-12
+    p_value = (1 + exceed) / (replicates + 1)
+    return Check("timing", p_value, p_value < CHECK_LEVEL, observed, ratings.n_patients)
+
+
+def _rating_rows(working: Working, rows: DoseRows) -> NDArray[np.int64]:
+    """For each rating, the last dose row of the same patient before it."""
+    r = working.ratings
+    largest = max(float(rows.t.max()), float(r.t.max())) + 2.0
+    return np.searchsorted(rows.patient * largest + rows.t, r.patient * largest + r.t, side="left") - 1
+
+
+def _timing_statistic(working: Working, dose: Array, patient: NDArray[np.int64], place: NDArray[np.int64]) -> float:
+    total = (_before(dose, patient) + dose)[place]
+    tests = replace(working, ratings=replace(working.ratings, dose_before=total))
+    contributions = score_tests(tests, replicates=0, seed=0, rivals=(NOTHING,))
+    return float(np.nanmax(contributions.statistics["none"]))
