@@ -10,6 +10,7 @@ Everything here is arrays in, arrays out: rows are sorted by patient, then visit
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,7 +178,7 @@ class Ratings:
         carried = panel.acting.copy()
         order = np.argsort(panel.position, kind="stable")
         ends = np.cumsum(np.bincount(panel.position))
-        for start, end in zip(ends[:-1], ends[1:], strict=True):
+        for start, end in itertools.pairwise(ends):
             rows = order[start:end]
             carried[rows] += rate * carried[rows - 1]
         result: Floats = carried[self.row]

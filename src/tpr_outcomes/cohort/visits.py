@@ -1,114 +1,41 @@
-"""Visits: the only table that travels, and the map from the user's columns to ours."""
+"""Visits: the only table that travels. Reading and checking a clinic's record ends here."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tpr_outcomes.cohort.rules import LeftOut, Problem
+from tpr_outcomes.cohort.cells import CATEGORIES, COUNTS, Ints, Record
+from tpr_outcomes.cohort.checking import CheckReport, RuleCount, check_source, complaint, require_rated
+from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.problems import LeftOut, Problem
 from tpr_outcomes.cohort.scales import NRS, Scale
-from tpr_outcomes.errors import DataError, PlanError, SourceError
+from tpr_outcomes.cohort.value_rules import free_text_columns
+from tpr_outcomes.errors import DataError
 
-CANONICAL = (
-    "patient", "visit", "date", "weeks", "pain", "twitches", "sought", "insertions", "sites",
-    "sessions", "therapist", "region", "sex", "age", "stop_reason",
-)  # fmt: skip
-"""Every column name the toolkit understands."""
+__all__ = [
+    "CheckReport",
+    "Columns",
+    "LeftOut",
+    "Problem",
+    "RuleCount",
+    "Source",
+    "Visits",
+    "check_visits",
+    "read_visits",
+]
 
 REQUIRED = ("patient", "visit", "pain", "twitches", "sought")
 """Columns every :class:`Visits` table has."""
 
 Rated = Literal["before", "after"]
-
-
-class Columns(Mapping[str, str]):
-    """Map from the toolkit's column names to the user's.
-
-    Parameters
-    ----------
-    mapping : mapping of str to str, optional
-        ``{"patient": "PatID", "pain": "NRS now"}``. Names not listed are looked for under the
-        toolkit's own name.
-
-    Raises
-    ------
-    PlanError
-        When a key is not a column the toolkit knows, or two keys name the same user column.
-
-    Examples
-    --------
-    >>> Columns({"patient": "PatID"})["patient"]
-    'PatID'
-    """
-
-    def __init__(self, mapping: Mapping[str, str] | None = None) -> None:
-        self._mapping = dict(mapping or {})
-        for name, user_name in self._mapping.items():
-            if name not in CANONICAL:
-                near = difflib.get_close_matches(name, CANONICAL, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise PlanError(
-                    f"The column map has {name!r}, which is not a column this toolkit knows.{hint} "
-                    f"Known columns: {', '.join(CANONICAL)}."
-                )
-            if not isinstance(user_name, str) or not user_name.strip():
-                raise PlanError(f"The column map needs a column name in quotes for {name!r}.")
-        users = [value.strip().casefold() for value in self._mapping.values()]
-        if len(set(users)) < len(users):
-            raise PlanError("The column map uses one column of the file for two purposes; name each once.")
-
-    @classmethod
-    def from_toml(cls, path: str | Path) -> Self:
-        """Read the ``[columns]`` table of a TOML file.
-
-        Parameters
-        ----------
-        path : str or Path
-            File with lines such as ``patient = "PatID"`` under ``[columns]``.
-
-        Returns
-        -------
-        Columns
-            The map.
-
-        Raises
-        ------
-        SourceError
-            When the file cannot be opened.
-        PlanError
-            When it is not TOML, has no ``[columns]`` table, or names an unknown column.
-        """
-        try:
-            content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SourceError(f"The column map cannot be opened ({error.strerror}); check its path.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise PlanError(f"The column map is not valid TOML: {error}.") from error
-        table = content.get("columns")
-        if not isinstance(table, dict):
-            raise PlanError('The column map has no [columns] table; write [columns] and below it patient = "…".')
-        return cls(table)
-
-    def __getitem__(self, name: str) -> str:
-        return self._mapping[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._mapping)
-
-    def __len__(self) -> int:
-        return len(self._mapping)
-
-    def __repr__(self) -> str:
-        return f"Columns({self._mapping!r})"
 
 
 @dataclass(frozen=True)
@@ -233,7 +160,7 @@ class Visits:
             if values.shape != (n,):
                 raise DataError(f"Column {name!r} has shape {values.shape}; every column needs ({n},).")
         _require_sorted(columns["patient"], columns["visit"])
-        _require_rated(rated)
+        require_rated(rated)
         return cls(pd.DataFrame(columns), scale=scale, rated=rated, source=Source(kind, rows_read=n))
 
     def with_table(self, table: pd.DataFrame) -> Visits:
@@ -257,7 +184,9 @@ class Visits:
         """
         missing = [name for name in REQUIRED if name not in table.columns]
         if missing:
-            raise DataError(f"The table has no column {', '.join(missing)}; visits need {', '.join(REQUIRED)}.")
+            raise DataError(
+                f"The table has no column {', '.join(missing)}; visits need {', '.join(REQUIRED)}."
+            )
         patient = table["patient"].to_numpy(dtype=np.int64)
         visit = table["visit"].to_numpy(dtype=np.int64)
         codes = np.cumsum(np.diff(patient, prepend=patient[:1]) != 0) if patient.size else patient
@@ -266,6 +195,134 @@ class Visits:
         _require_sorted(codes.astype(np.int64), visit)
         clean = table.assign(patient=codes.astype(np.int64)).reset_index(drop=True)
         return dataclasses.replace(self, table=clean)
+
+
+def read_visits(
+    source: str | Path | pd.DataFrame,
+    *,
+    columns: Columns | Mapping[str, str] | None = None,
+    scale: str | Scale = "nrs",
+    rated: Rated = "before",
+    sheet: str | None = None,
+) -> Visits:
+    """Read a clinic's record, one row per patient and visit.
+
+    Parameters
+    ----------
+    source : str, Path or pandas.DataFrame
+        Text file, spreadsheet or frame (see :func:`~tpr_outcomes.cohort.sources.read_source`).
+    columns : Columns or mapping, optional
+        The user's names for our columns.
+    scale : str or Scale
+        Instrument of ``pain``.
+    rated : {"before", "after"}
+        Whether pain was rated before or after the needling of the same visit.
+    sheet : str, optional
+        Sheet of a workbook.
+
+    Returns
+    -------
+    Visits
+        The record, with patients as codes and the warnings that stayed.
+
+    Raises
+    ------
+    SourceError
+        When there is no such file or it cannot be opened.
+    PlanError
+        When the column map, scale or timing is not valid.
+    DataError
+        When anything in it has to be mended first; ``problems`` has every place.
+    """
+    report, record = check_source(source, columns=columns, scale=scale, rated=rated, sheet=sheet)
+    if report.errors:
+        raise DataError(complaint(report), report.problems)
+    return _build(record, rated=rated, problems=report.problems)
+
+
+def check_visits(
+    source: str | Path | pd.DataFrame,
+    *,
+    columns: Columns | Mapping[str, str] | None = None,
+    scale: str | Scale = "nrs",
+    rated: Rated = "before",
+    sheet: str | None = None,
+) -> CheckReport:
+    """Look at a clinic's record and report everything found; bad data raise nothing.
+
+    Parameters
+    ----------
+    source, columns, scale, rated, sheet
+        As in :func:`read_visits`.
+
+    Returns
+    -------
+    CheckReport
+        All problems, with counts and a guess at columns not found.
+
+    Raises
+    ------
+    SourceError
+        When there is no such file or it cannot be opened.
+    PlanError
+        When the column map, scale or timing is not valid.
+    """
+    return check_source(source, columns=columns, scale=scale, rated=rated, sheet=sheet)[0]
+
+
+def _build(record: Record, *, rated: Rated, problems: tuple[Problem, ...]) -> Visits:
+    """Make the table of a record without errors: sort, number, code."""
+    moment = record.moment
+    if moment is not None and np.isnan(moment).any():
+        moment = None  # a rule has warned that time is counted in visits
+    key = record.numbers.get("visit", moment)
+    assert key is not None  # one of the columns is required, without blanks
+    order = np.lexsort((key, record.patient))
+    patient = record.patient[order]
+    opens = np.ones(order.size, dtype=bool)
+    opens[1:] = patient[1:] != patient[:-1]
+    first = np.maximum.accumulate(np.where(opens, np.arange(order.size), 0))
+    table: dict[str, Any] = {"patient": patient, "visit": _numbered(record, order, first)}
+    if moment is not None:
+        since = moment[order] - moment[order][first]
+        table["weeks"] = since / 7.0 if record.dates is not None else since
+    table["pain"] = record.numbers["pain"][order]
+    table["twitches"] = np.where(record.not_sought, 0.0, record.numbers["twitches"])[order]
+    table["sought"] = ~record.not_sought[order]
+    table |= {name: record.numbers[name][order] for name in (*COUNTS, "age") if name in record.numbers}
+    table |= _words(record, order)
+    return Visits(
+        pd.DataFrame(table),
+        scale=record.scale,
+        rated=rated,
+        source=Source(record.raw.kind, record.raw.sha256, record.raw.n_rows + len(record.raw.empty_rows)),
+        left_out=tuple(
+            LeftOut(record.raw.address(row), "row is empty", "empty_row") for row in record.raw.empty_rows
+        ),
+        problems=problems,
+    )
+
+
+def _numbered(record: Record, order: Ints, first: Ints) -> Ints:
+    """Return visit numbers in table order: the user's, else 1, 2, 3 by date."""
+    if "visit" in record.numbers:
+        return record.numbers["visit"][order].astype(np.int64)
+    return np.arange(order.size, dtype=np.int64) - first + 1
+
+
+def _words(record: Record, order: Ints) -> dict[str, Any]:
+    """Return the category columns; therapists, being people, as the codes T1, T2 and so on."""
+    skipped = free_text_columns(record)
+    result: dict[str, Any] = {}
+    for name in CATEGORIES:
+        if name not in record.where or name in skipped:
+            continue
+        words = pd.Series(record.text[name], dtype="str").str.lower().mask(record.blank[name])
+        if name == "therapist":
+            codes, _ = pd.factorize(words, sort=True)
+            words = pd.Series([f"T{code + 1}" for code in codes], dtype="str").mask(codes < 0)
+        result[name] = words.iloc[order].array
+    return result
 
 
 def _require_sorted(patient: npt.NDArray[np.int64], visit: npt.NDArray[np.int64]) -> None:
@@ -279,9 +336,3 @@ def _require_sorted(patient: npt.NDArray[np.int64], visit: npt.NDArray[np.int64]
         raise DataError("Visit numbers must ascend within a patient, each once; sort by patient and visit.")
     if visit.min() < 1:
         raise DataError(f"Visit numbers start at 1; the smallest seen is {int(visit.min())}.")
-
-
-def _require_rated(rated: str) -> None:
-    """Raise unless ``rated`` is one of the two words there are."""
-    if rated not in ("before", "after"):
-        raise PlanError(f"rated is {rated!r}; write 'before' or 'after' (the needling of the same visit).")

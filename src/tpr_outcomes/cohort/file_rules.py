@@ -1,0 +1,161 @@
+"""What can be wrong with a source as a whole: its columns, encoding and shape."""
+
+from __future__ import annotations
+
+from tpr_outcomes.cohort.cells import Record, nearest_known, to_number
+from tpr_outcomes.cohort.problems import Problem, whole
+
+NAME_LENGTH = 40
+"""Characters of a user's column name that are repeated."""
+
+
+def empty_file(record: Record) -> list[Problem]:
+    """Find a source with nothing in it."""
+    if record.raw.header:
+        return []
+    return [
+        whole(
+            record,
+            "empty_file",
+            "There is nothing in the source; one row of column names and one row per visit are wanted.",
+            "Check that this is the right file and sheet.",
+        )
+    ]
+
+
+def header_only(record: Record) -> list[Problem]:
+    """Find a source with column names and no visits."""
+    if not record.raw.header or record.raw.n_rows:
+        return []
+    return [
+        whole(
+            record,
+            "header_only",
+            "There are column names but no visits below them.",
+            "Add one row per patient and visit.",
+        )
+    ]
+
+
+def no_header(record: Record) -> list[Problem]:
+    """Find a first row that holds data where column names are wanted."""
+    if not _lacks_header(record):
+        return []
+    return [
+        whole(
+            record,
+            "no_header",
+            "The first row holds numbers and none of the known column names.",
+            "Put a row of column names on top: patient, visit, pain, twitches.",
+        )
+    ]
+
+
+def missing_column(record: Record) -> list[Problem]:
+    """Find required columns that are not there."""
+    if not record.raw.header or _lacks_header(record):
+        return []
+    wanted = [name for name in ("patient", "pain", "twitches") if name not in record.where]
+    if not {"visit", "date", "weeks"} & set(record.where):
+        wanted.append("visit")
+    found = []
+    for name in wanted:
+        near = next((text for text in _unused_names(record) if nearest_known(text) == name), "")
+        remedy = f"Add a column {name}, or name yours in the column map."
+        if near:
+            remedy = f'If column "{near}" is meant, rename it to {name} or map it: {name} = "{near}".'
+        also = " (or date, or weeks)" if name == "visit" else ""
+        found.append(
+            whole(record, "missing_column", f"There is no column {name}{also}; it is required.", remedy)
+        )
+    return found
+
+
+def duplicate_column(record: Record) -> list[Problem]:
+    """Find columns that bear the same name."""
+    return [
+        whole(
+            record,
+            "duplicate_column",
+            f"{len(hits)} columns are called {record.raw.header[hits[0]]}; one was wanted.",
+            "Rename or delete the others, so that it is clear which one to read.",
+            column=hits[1],
+        )
+        for hits in record.doubled.values()
+    ]
+
+
+def unknown_column(record: Record) -> list[Problem]:
+    """Find columns nobody asks for; they are not read."""
+    if _lacks_header(record):
+        return []
+    found = []
+    for index in record.unknown:
+        name = record.raw.header[index]
+        near = nearest_known(name) if name else None
+        hint = (
+            f'If it is {near}, map it: {near} = "{name}".' if near else "Nothing to do if it is not needed."
+        )
+        shown = f"Column {name[:NAME_LENGTH]}" if name else "A column without a name"
+        message = f"{shown} is not one the toolkit knows; it was not read."
+        found.append(whole(record, "unknown_column", message, hint, severity="warning", column=index))
+    return found
+
+
+def encoding_guessed(record: Record) -> list[Problem]:
+    """Find text that is not UTF-8."""
+    if not record.raw.guessed:
+        return []
+    return [
+        whole(
+            record,
+            "encoding_guessed",
+            f"The file is not UTF-8; it was read as {record.raw.encoding}; accented letters may be garbled.",
+            'Save it as "CSV UTF-8" to be sure.',
+            severity="warning",
+        )
+    ]
+
+
+def several_sheets(record: Record) -> list[Problem]:
+    """Find a workbook of which only the first sheet was read."""
+    if not record.raw.other_sheets:
+        return []
+    return [
+        whole(
+            record,
+            "several_sheets",
+            f"The workbook has {record.raw.other_sheets} further sheets; only the first was read.",
+            "Name the sheet to read, or call it Visits.",
+            severity="warning",
+        )
+    ]
+
+
+def overlong_row(record: Record) -> list[Problem]:
+    """Find rows with more cells than there are columns."""
+    return [
+        Problem(
+            "overlong_row",
+            "error",
+            record.raw.address(row),
+            "",
+            "",
+            f"The row has more cells than the {len(record.raw.header)} columns of the header.",
+            "A separator inside a text may need quotation marks; mend the row or name the extra column.",
+            row,
+        )
+        for row in record.raw.overlong_rows
+    ]
+
+
+def _lacks_header(record: Record) -> bool:
+    """Tell whether the first row is data: numbers in it, and no name anyone knows."""
+    header = record.raw.header
+    numbers = any(to_number(text) == to_number(text) for text in header)
+    return numbers and not record.where and not any(nearest_known(text) for text in header if text)
+
+
+def _unused_names(record: Record) -> list[str]:
+    """Return the names of columns nobody asked for."""
+    return [record.raw.header[index] for index in record.unknown if record.raw.header[index]]
