@@ -1,7 +1,7 @@
 """Add to ARCHITECTURE.md's table the modules it does not list yet: `python tools/architecture.py`.
 
-A row that is there keeps its place and its words. A new module goes after everything it imports, at the end
-of its layer if it can; its words are the first sentence of its docstring. Rows of deleted modules go away.
+A row that is there keeps its words, and its place unless it stands above something it imports. A new module
+goes to the end of its layer; its words are the first line of its docstring. Rows of deleted modules go away.
 What order is best remains a judgement: read the result.
 """
 
@@ -36,7 +36,9 @@ def layer(place: str) -> int:
 
 def imports(place: str) -> set[str]:
     """Modules of the package that a module imports, as paths."""
-    found = set()
+    found: set[str] = set()
+    if place == "__init__.py":  # names what it opens, without importing it
+        return found
     for node in ast.walk(ast.parse((HOME / place).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tpr_outcomes"):
             inside = (node.module or "").split(".")[1:]
@@ -58,13 +60,13 @@ def main() -> None:
     rows = {match.group(1): match.group(0) for match in ROW.finditer(text)}
     paths = [str(path.relative_to(HOME).as_posix()) for path in sorted(HOME.rglob("*.py"))]
     exist = [place for place in paths if not place.endswith("/__init__.py")]
-    order = [place for place in rows if place in exist]
-    waiting = sorted((place for place in exist if place not in rows), key=layer)
+    listed = [place for place in rows if place in exist]
+    waiting = sorted([*listed, *(place for place in exist if place not in rows)], key=layer)
+    order: list[str] = []
     while waiting:
-        place = next((each for each in waiting if not imports(each) & set(waiting) - {each}), waiting[0])
-        waiting.remove(place)
-        after = [i for i, each in enumerate(order) if layer(each) <= layer(place)]
-        order.insert(after[-1] + 1 if after else 0, place)
+        ready = (each for each in waiting if not imports(each) & {*waiting} - {each})
+        order.append(next(ready, waiting[0]))
+        waiting.remove(order[-1])
     new = "\n".join(rows.get(place, f"| `{place}` | {sentence(place)} |") for place in order)
     start = next(ROW.finditer(text)).start()
     end = list(ROW.finditer(text))[-1].end()

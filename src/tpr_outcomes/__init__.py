@@ -20,7 +20,7 @@ _PUBLIC = {
     "read_visits": "tpr_outcomes.cohort.visits",
     "check_visits": "tpr_outcomes.cohort.visits",
     "Visits": "tpr_outcomes.cohort.visits",
-    "Columns": "tpr_outcomes.cohort.visits",
+    "Columns": "tpr_outcomes.cohort.columns",
     "Scale": "tpr_outcomes.cohort.scales",
     "SCALES": "tpr_outcomes.cohort.scales",
     "Problem": "tpr_outcomes.cohort.rules",
@@ -59,11 +59,11 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.analysis import AnalysisPlan as AnalysisPlan
     from tpr_outcomes.analysis import Evaluation as Evaluation
     from tpr_outcomes.analysis import evaluate as evaluate
+    from tpr_outcomes.cohort.columns import Columns as Columns
     from tpr_outcomes.cohort.derive import ratings as ratings
     from tpr_outcomes.cohort.rules import Problem as Problem
     from tpr_outcomes.cohort.scales import SCALES as SCALES
     from tpr_outcomes.cohort.scales import Scale as Scale
-    from tpr_outcomes.cohort.visits import Columns as Columns
     from tpr_outcomes.cohort.visits import Visits as Visits
     from tpr_outcomes.cohort.visits import check_visits as check_visits
     from tpr_outcomes.cohort.visits import read_visits as read_visits
