@@ -70,3 +70,6 @@ write(patients(100, irregular(2, 14), c(5.5, -0.12, -0.004, -0.03), 25, 1.0, 0.1
 set.seed(20260107)
 write(patients(120, irregular(3, 16), c(5.5, -0.12, -0.004, -0.03), 25, 1.0, 0.15, 0.2, 1.3, phi = 0.7, nugget = 0.35),
       "../nlme", "car1_nugget")
+set.seed(20260108)
+write(patients(120, irregular(4, 16), c(5.5, -0.12, -0.004, -0.03), 25, 1.6, 0, 0, 1.3, phi = 0.4, nugget = 0.25),
+      "../nlme", "steady")

@@ -6,8 +6,8 @@ suppressMessages(library(nlme))
 options(digits = 15)
 
 files <- c(regular = "../lme4/regular.csv", irregular = "../lme4/irregular.csv", days = "../lme4/days.csv",
-           car1 = "car1.csv", car1_nugget = "car1_nugget.csv")
-scales <- c(regular = 1, irregular = 1, days = 100, car1 = 1, car1_nugget = 1)
+           car1 = "car1.csv", car1_nugget = "car1_nugget.csv", steady = "steady.csv")
+scales <- c(regular = 1, irregular = 1, days = 100, car1 = 1, car1_nugget = 1, steady = 1)
 models <- list(
   car1                   = list(random = "none", nugget = FALSE),
   car1_nugget            = list(random = "none", nugget = TRUE),
@@ -102,7 +102,7 @@ parameters <- function(fit, model) {           # nlme's estimates on the scale o
   rest <- numeric()
   if (!is.na(model$nugget)) {
     s <- coef(fit$modelStruct$corStruct, unconstrained = FALSE)
-    rest <- qlogis(min(max(exp(-1 / s[["range"]]), 1e-12), 1 - 1e-12))
+    rest <- qlogis(min(max(exp(-1 / s[["range"]]), 1e-100), 1 - 1e-12))
     if (model$nugget) rest <- c(rest, qlogis(min(max(s[["nugget"]], 1e-12), 1 - 1e-12)))
   }
   c(relative, rest)
