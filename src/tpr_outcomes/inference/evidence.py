@@ -17,7 +17,7 @@ from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.falsify import Check, lead_check, mundlak_check
 from tpr_outcomes.inference.identifiability import Design, design
-from tpr_outcomes.inference.threshold import ThresholdTest, hinge_columns, robust_slopes, threshold_test
+from tpr_outcomes.inference.threshold import ThresholdTest, hinge_columns, lone_slopes, threshold_test
 from tpr_outcomes.models.working import Working, working_model
 
 Label = Literal[
@@ -141,11 +141,9 @@ def relief_bound(working: Working) -> float:
     positive = dose[dose > 0]
     top = float(np.quantile(positive, 0.95))
     knots = np.concatenate(([0.0], np.quantile(positive, np.linspace(0.10, 0.85, 10))))
-    largest = -np.inf
-    for knot in np.unique(knots[knots < top]):
-        slope, error = robust_slopes(working, hinge_columns(working.ratings, np.array([knot]), working.unit))
-        largest = max(largest, float(-slope[0] + BOUND_ERRORS * error[0]) * (top - knot) / working.unit)
-    return largest
+    knots = np.unique(knots[knots < top])
+    slopes, errors = lone_slopes(working, hinge_columns(working.ratings, knots, working.unit))
+    return float(((-slopes + BOUND_ERRORS * errors) * (top - knots)).max() / working.unit)
 
 
 def decide(evidence: Evidence) -> Decision:

@@ -374,3 +374,19 @@ def robust_slopes(working: Working, columns: Array) -> tuple[Array, Array]:
     slopes = bread @ (white.T @ y)
     scores = working.layout.patient_sums(white * (y - white @ slopes)[:, None])
     return slopes, np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
+
+
+def lone_slopes(working: Working, columns: Array) -> tuple[Array, Array]:
+    """Slope of each column (n, k) on its own beyond the background, with patient-robust errors.
+
+    As :func:`robust_slopes` with one column at a time; a column the background spans has slope 0 and
+    infinite error.
+    """
+    white = working.clear(working.whiten(columns))
+    y = working.clear(working.y)
+    square = (white**2).sum(axis=0)
+    seen = square > 1e-16 * np.maximum((columns**2).sum(axis=0), 1e-300)
+    safe = np.where(seen, square, 1.0)
+    slopes = np.where(seen, white.T @ y / safe, 0.0)
+    scores = working.layout.patient_sums(white * (y[:, None] - white * slopes))
+    return slopes, np.where(seen, np.sqrt((scores**2).sum(axis=0)) / safe, np.inf)

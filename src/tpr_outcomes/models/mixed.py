@@ -42,6 +42,7 @@ have a ``j``-th row, so a recursion over visits is vectorised over patients with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -124,10 +125,22 @@ class Layout:
         """Number of patients."""
         return int(self.patient.size)
 
-    @property
+    @cached_property
     def steps(self) -> list[tuple[slice, int]]:
         """Each step's row slice and its number of patients."""
         return [(slice(a, b), b - a) for a, b in zip(self.starts, self.starts[1:], strict=False)]
+
+    @cached_property
+    def step_gaps(self) -> list[Array]:
+        """Gap of each step: one value shared by all its patients, shape (1,), as long as all patients
+        have had the same gaps so far; else one each, shape (m,). Recursions broadcast over either."""
+        found: list[Array] = []
+        shared = True
+        for rows, _ in self.steps:
+            gaps = self.gaps[rows]
+            shared = shared and bool((gaps == gaps[0]).all())
+            found.append(gaps[:1] if shared else gaps)
+        return found
 
     def patient_sums(self, values: Array) -> Array:
         """Sum visit-major ``values`` (n, k) within patients -> (n_patients, k)."""
@@ -236,41 +249,35 @@ class _Gains:
 def _gains(layout: Layout, phi: float, nugget: float, *, tangents: bool) -> tuple[list[_Gains], Array]:
     """Innovation variances and gains; with the log-determinant of R and its tangents.
 
-    Tangents are in ``(log-rate, nugget)``: with ``phi = exp(-rate)`` the first is d/d rate.
+    Tangents are in ``(rate, nugget)`` with ``phi = exp(-rate)``. Arrays have one entry per patient of
+    the step, or a single one shared by all (see ``Layout.step_gaps``).
     """
     share = 1.0 - nugget
-    variance = np.full(layout.n_patients, share)
-    d_variance = np.zeros((2, layout.n_patients))
-    d_variance[1] = -1.0
+    log_phi = np.log(phi) if phi > 0.0 else -np.inf
     log_det = np.zeros(3)
     steps: list[_Gains] = []
-    log_phi = np.log(phi) if phi > 0.0 else -np.inf
-    for j, (rows, m) in enumerate(layout.steps):
-        gap = layout.gaps[rows]
+    variance, d_variance = np.full(1, share), np.array([[0.0], [-1.0]])
+    rho = d_rho = np.zeros(1)
+    for j, (gap, (_, m)) in enumerate(zip(layout.step_gaps, layout.steps, strict=True)):
         if j:
+            before = steps[-1]
             rho = np.exp(gap * log_phi)
-            filtered = variance[:m] * nugget / total[:m]
+            filtered = variance[:m] * (1.0 - before.gain[:m])
             if tangents:
                 d_rho = -gap * rho
-                d_filtered = d_variance[:, :m] * (1.0 - gain[:m]) - variance[:m] * d_gain[:, :m]
+                d_filtered = d_variance[:, :m] * (1.0 - before.gain[:m]) - variance[:m] * before.d_gain[:, :m]
                 d_variance = rho**2 * d_filtered
                 d_variance[0] += 2.0 * rho * d_rho * (filtered - share)
                 d_variance[1] -= 1.0 - rho**2
             variance = rho**2 * filtered + share * (1.0 - rho**2)
-        else:
-            rho = np.zeros(m)
-            d_rho = np.zeros(m)
         total = variance + nugget
         gain = variance / total
-        log_det[0] += np.log(total).sum()
-        if tangents:
-            d_total = d_variance.copy()
-            d_total[1] += 1.0
-            d_gain = (d_variance - gain * d_total) / total
-            log_det[1:] += (d_total / total).sum(axis=1)
-            steps.append(_Gains(rho, np.sqrt(total), gain, d_rho, d_total / total, d_gain))
-        else:
-            steps.append(_Gains(rho, np.sqrt(total), gain, rho, variance, gain))
+        d_total = d_variance + np.array([[0.0], [1.0]])
+        d_gain = (d_variance - gain * d_total) / total
+        each = m / total.size
+        log_det[0] += each * np.log(total).sum()
+        log_det[1:] += each * (d_total / total).sum(axis=1)
+        steps.append(_Gains(rho, np.sqrt(total), gain, d_rho, d_total / total, d_gain))
     return steps, log_det
 
 
@@ -304,43 +311,63 @@ def _whiten_tangents(layout: Layout, columns: Array, steps: list[_Gains]) -> tup
     return out, d_out
 
 
-def whiten(layout: Layout, columns: Array, z: Array, covariance: Covariance) -> Array:
-    r"""Apply :math:`V_i^{-1/2}` to columns, patient by patient.
+@dataclass(frozen=True)
+class _Reach:
+    """One step of recursive least squares on the random effects, per patient or shared by all."""
 
-    Parameters
-    ----------
-    layout : Layout
-    columns : ndarray, shape (n, k)
-        Visit-major columns.
-    z : ndarray, shape (n, q)
-        Visit-major random-effect columns.
-    covariance : Covariance
+    z: Array
+    gain: Array
+    root: Array
 
-    Returns
-    -------
-    ndarray, shape (n, k)
-        ``W`` with ``W'W = columns' V^{-1} columns``, where
-        :math:`V_i = \sigma^2(Z_i\Lambda\Lambda'Z_i' + R_i)`: innovations of the residual recursion,
-        then of recursive least squares on the random effects.
+
+@dataclass(frozen=True)
+class Whitener:
+    r"""The map :math:`V_i^{-1/2}`, patient by patient, with its coefficients worked out once.
+
+    :math:`V_i = \sigma^2(Z_i\Lambda\Lambda'Z_i' + R_i)`: innovations of the residual recursion, then of
+    recursive least squares on the random effects. For any columns ``a``, ``b`` in visit-major order
+    ``apply(a)'apply(b) = a' V^{-1} b``.
     """
-    q = z.shape[1]
-    steps, _ = _gains(layout, covariance.phi, covariance.nugget, tangents=False)
-    both = _whiten_residual(layout, np.concatenate([z, columns], axis=1), steps)
-    white_z, white = both[:, :q], both[:, q:]
-    if q:
-        prior = covariance.factor @ covariance.factor.T
-        spread = np.tile(prior, (layout.n_patients, 1, 1))
-        mean = np.zeros((layout.n_patients, q, columns.shape[1]))
-        white = white.copy()
-        for rows, m in layout.steps:
-            zj = white_z[rows]
-            reach = np.einsum("nab,nb->na", spread[:m], zj)
-            total = 1.0 + (zj * reach).sum(axis=1)
-            innovation = white[rows] - np.einsum("na,nak->nk", zj, mean[:m])
-            mean[:m] += (reach / total[:, None])[:, :, None] * innovation[:, None, :]
-            spread[:m] -= reach[:, :, None] * reach[:, None, :] / total[:, None, None]
-            white[rows] = innovation / np.sqrt(total)[:, None]
-    return np.asarray(white / covariance.sigma)
+
+    layout: Layout
+    sigma: float
+    residual: list[_Gains]
+    random: list[_Reach]
+
+    @classmethod
+    def of(cls, layout: Layout, z: Array, covariance: Covariance) -> Whitener:
+        """Build from visit-major random-effect columns ``z`` (n, q) and a covariance."""
+        steps, _ = _gains(layout, covariance.phi, covariance.nugget, tangents=False)
+        reaches: list[_Reach] = []
+        if z.shape[1]:
+            white_z = _whiten_residual(layout, z, steps)
+            spread = (covariance.factor @ covariance.factor.T)[None]
+            shared = True
+            for rows, m in layout.steps:
+                zj = white_z[rows]
+                shared = shared and bool((zj == zj[0]).all())
+                zj = zj[:1] if shared else zj
+                spread = spread[:m]
+                reach = np.einsum("nab,nb->na", np.broadcast_to(spread, (zj.shape[0], *spread.shape[1:])), zj)
+                total = 1.0 + (zj * reach).sum(axis=1)
+                reaches.append(_Reach(zj, reach / total[:, None], np.sqrt(total)[:, None]))
+                spread = spread - reach[:, :, None] * reach[:, None, :] / total[:, None, None]
+        return cls(layout, covariance.sigma, steps, reaches)
+
+    def apply(self, columns: Array) -> Array:
+        """Whiten visit-major columns (n, k)."""
+        white = _whiten_residual(self.layout, columns, self.residual)
+        if self.random:
+            q = self.random[0].z.shape[1]
+            mean = np.zeros((q, self.layout.n_patients, columns.shape[1]))
+            for (rows, m), step in zip(self.layout.steps, self.random, strict=True):
+                innovation = white[rows]
+                for a in range(q):
+                    innovation = innovation - step.z[:, a, None] * mean[a, :m]
+                for a in range(q):
+                    mean[a, :m] += step.gain[:, a, None] * innovation
+                white[rows] = innovation / step.root
+        return np.asarray(white / self.sigma)
 
 
 class _Deviance:
@@ -675,7 +702,7 @@ def _descend(deviance: _Deviance, start: Array) -> tuple[float, Array, float, st
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": 500, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-5, "maxls": 40},
+            options={"maxiter": 500, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-4, "maxls": 40},
         )
         point = np.asarray(result.x)
         message = str(result.message)

@@ -73,12 +73,13 @@ class Working:
     worse: float
 
     @cached_property
-    def _z(self) -> Array:
-        return random_columns(self.time, self.random)[self.layout.order]
+    def _whitener(self) -> mixed.Whitener:
+        z = random_columns(self.time, self.random)[self.layout.order]
+        return mixed.Whitener.of(self.layout, z, self.fit.covariance)
 
     def whiten(self, columns: Array) -> Array:
         """Whiten rating-order columns (n, k) -> visit-major rows with identity covariance."""
-        return mixed.whiten(self.layout, columns[self.layout.order], self._z, self.fit.covariance)
+        return self._whitener.apply(columns[self.layout.order])
 
     @cached_property
     def _base(self) -> tuple[Array, Array]:
@@ -262,6 +263,9 @@ def dose_unit(dose_before: Array) -> float:
 def full_rank(x: Array) -> Array:
     """Columns left after dropping, from the left, those that are combinations of earlier ones."""
     size = np.linalg.norm(x, axis=0)
+    independent = np.abs(np.diag(np.linalg.qr(x, mode="r"))) > 1e-7 * np.maximum(size[: x.shape[0]], 1e-300)
+    if independent.size == x.shape[1] and independent.all():
+        return x
     kept: list[int] = []
     basis = np.empty((x.shape[0], 0))
     for j in range(x.shape[1]):
