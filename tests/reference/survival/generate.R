@@ -3,7 +3,8 @@ suppressMessages(library(survival))
 options(digits = 15)
 rows <- list()
 file_ <- function(dataset, method, term, value, at = "") rows[[length(rows) + 1]] <<- data.frame(dataset = dataset, method = method,
-  term = term, at = ifelse(at == "", "", formatC(at, digits = 12, format = "g")), value = formatC(value, digits = 15, format = "g"))
+  term = term, at = if (identical(at, "")) "" else trimws(formatC(at, digits = 12, format = "g")),
+  value = trimws(formatC(value, digits = 15, format = "g")))
 
 # ---- intervals of a diary: last sore entry -> first entry free of soreness after it; never sore: (0, first entry]
 diary <- read.csv("diary.csv"); visits <- read.csv("visits.csv")
