@@ -274,7 +274,9 @@ def nearest_known(name: str) -> str | None:
     >>> nearest_known("LTR count")
     'twitches'
     """
-    near = difflib.get_close_matches(plain_name(name), _KNOWN, n=1, cutoff=0.75)
+    plain = plain_name(name)
+    near = difflib.get_close_matches(plain, _KNOWN, n=1, cutoff=0.75)
+    near = near or [word for word in plain.split("_") if word in _KNOWN]
     return _KNOWN[near[0]] if near else None
 
 
