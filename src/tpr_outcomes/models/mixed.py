@@ -50,6 +50,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from tpr_outcomes.errors import FitError
+from tpr_outcomes.models import compiled
 
 Array = NDArray[np.float64]
 Residual = Literal["independent", "car1", "car1+nugget"]
@@ -370,6 +371,21 @@ class Whitener:
         return np.asarray(white / self.sigma)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What one evaluation leaves behind: see the module docstring for the letters."""
+
+    a: Array
+    b: Array
+    w: Array
+    wb: Array
+    root: Array
+    beta: Array
+    factor: Array
+    rss: float
+    deviance: float
+
+
 class _Deviance:
     """Profiled deviance and its exact gradient, as a function of scaled covariance parameters.
 
@@ -389,6 +405,8 @@ class _Deviance:
         self.raw = np.ascontiguousarray(np.concatenate([z, x, y[:, None]], axis=1))
         self.evaluations = 0
         self.correlated = residual != "independent"
+        self.kernels = compiled.kernels() if self.correlated else None
+        self.starts = np.array(layout.starts)
         if not self.correlated:
             self.sums = self._sums(self.raw)
 
@@ -413,14 +431,20 @@ class _Deviance:
             b[:m] += zj * rest[rows][:, None, :]
         return a, b, rest.T @ rest
 
-    def parts(self, parameters: Array) -> dict[str, Array]:
+    def _correlated_sums(self, phi: float, nugget: float) -> tuple[Array, Array, Array, float]:
+        """As :meth:`_sums` after whitening the residuals; with ``log|R|``."""
+        if self.kernels is not None:
+            white, a, b, log_r = self.kernels[0](self.starts, self.layout.gaps, self.raw, self.q, phi, nugget)
+            return a, b, white[:, self.q :].T @ white[:, self.q :], float(log_r)
+        steps, log_det = _gains(self.layout, phi, nugget, tangents=False)
+        return *self._sums(_whiten_residual(self.layout, self.raw, steps)), float(log_det[0])
+
+    def parts(self, parameters: Array) -> _Parts:
         """Everything a solution needs at one parameter value."""
         factor, phi, nugget = self.unpack(parameters)
-        log_det = np.zeros(3)
-        out: dict[str, Array] = {}
+        log_r = 0.0
         if self.correlated:
-            out["steps"], log_det = _gains(self.layout, phi, nugget, tangents=True)  # type: ignore[assignment]
-            a, b, c = self._sums(_whiten_residual(self.layout, self.raw, out["steps"]))  # type: ignore[arg-type]
+            a, b, c, log_r = self._correlated_sums(phi, nugget)
         else:
             a, b, c = self.sums
         m = np.eye(self.q) + factor.T @ a @ factor
@@ -433,13 +457,12 @@ class _Deviance:
         beta = np.linalg.solve(root.T, half)
         rss = s[self.p, self.p] - half @ half
         log_m = np.log(np.linalg.det(m)).sum() if self.q else 0.0
-        deviance = self.dof * (1.0 + np.log(2.0 * np.pi * rss / self.dof)) + log_m + log_det[0]
+        deviance = self.dof * (1.0 + np.log(2.0 * np.pi * rss / self.dof)) + log_m + log_r
         if self.method == "reml":
             deviance += 2.0 * np.log(np.diag(root)).sum()
-        out.update(a=a, b=b, w=w, wb=wb, root=root, beta=beta, factor=factor, log_det=log_det)
-        out["rss"] = np.asarray(rss)
-        out["deviance"] = np.asarray(deviance)
-        return out
+        return _Parts(
+            a=a, b=b, w=w, wb=wb, root=root, beta=beta, factor=factor, rss=float(rss), deviance=float(deviance)
+        )
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         """Deviance and gradient."""
@@ -453,30 +476,45 @@ class _Deviance:
         gradient[:k] = self._factor_gradient(d)
         if self.correlated:
             gradient[k:] = self._residual_gradient(parameters, d)
-        return float(d["deviance"]), gradient
+        return d.deviance, gradient
 
-    def _factor_gradient(self, d: dict[str, Array]) -> Array:
-        a, b, w, beta = d["a"], d["b"], d["w"], d["beta"]
+    def _factor_gradient(self, d: _Parts) -> Array:
+        a, b, w, beta = d.a, d.b, d.w, d.beta
         aw = a @ w
         bi = b[:, :, self.p] - b[:, :, : self.p] @ beta
         u = bi - np.einsum("nab,nb->na", aw, bi)
-        g = (a - aw @ a).sum(axis=0) - (self.dof / d["rss"]) * (u.T @ u)
+        g = (a - aw @ a).sum(axis=0) - (self.dof / d.rss) * (u.T @ u)
         if self.method == "reml":
             bx = b[:, :, : self.p]
-            ux = np.linalg.solve(d["root"], (bx - aw @ bx).reshape(-1, self.p).T).T.reshape(bx.shape)
+            ux = np.linalg.solve(d.root, (bx - aw @ bx).reshape(-1, self.p).T).T.reshape(bx.shape)
             g = g - np.einsum("nap,nbp->ab", ux, ux)
-        return np.asarray((2.0 * g @ d["factor"])[self.lower])
+        return np.asarray((2.0 * g @ d.factor)[self.lower])
 
-    def _residual_gradient(self, parameters: Array, d: dict[str, Array]) -> Array:
+    def _residual_gradient(self, parameters: Array, d: _Parts) -> Array:
         """Gradient in (log rate, logit nugget) by the tangents of the whitening recursion."""
-        q, p, w = self.q, self.p, d["w"]
-        residual = self.raw[:, -1:] - self.raw[:, q : q + p] @ d["beta"][:, None]
+        q, p = self.q, self.p
+        _, phi, nugget = self.unpack(parameters)
+        residual = self.raw[:, -1:] - self.raw[:, q : q + p] @ d.beta[:, None]
+        if self.kernels is not None and self.method == "ml":
+            columns = np.concatenate([self.raw[:, :q], residual], axis=1)
+            squares, trace, log_r = self.kernels[1](self.starts, self.layout.gaps, columns, d.w, phi, nugget)
+            out = np.asarray(self.dof / d.rss * squares + trace + log_r)
+        else:
+            out = self._recursion_gradient(residual, d, phi, nugget)
+        out[0] *= np.exp(parameters[self.lower[0].size]) / self.unit
+        out[1] *= nugget * (1.0 - nugget)
+        return out if self.residual == "car1+nugget" else out[:1]
+
+    def _recursion_gradient(self, residual: Array, d: _Parts, phi: float, nugget: float) -> Array:
+        """The same in (rate, nugget) without compiled code, and for REML."""
+        q, p, w = self.q, self.p, d.w
+        steps, log_det = _gains(self.layout, phi, nugget, tangents=True)
         parts = [self.raw[:, :q], residual]
         if self.method == "reml":
             parts.insert(1, self.raw[:, q : q + p])
-        white, tangent = _whiten_tangents(self.layout, np.concatenate(parts, axis=1), d["steps"])  # type: ignore[arg-type]
+        white, tangent = _whiten_tangents(self.layout, np.concatenate(parts, axis=1), steps)
         r = white[:, -1]
-        bi = d["b"][:, :, p] - d["b"][:, :, :p] @ d["beta"]
+        bi = d.b[:, :, p] - d.b[:, :, :p] @ d.beta
         wb = np.einsum("nab,nb->na", w, bi)
         out = np.empty(2)
         for which in range(2):
@@ -485,35 +523,28 @@ class _Deviance:
             da = da + da.transpose(0, 2, 1)
             db = self.layout.patient_sums(dz * r[:, None] + white[:, :q] * dr[:, None])
             d_rss = 2.0 * r @ dr - 2.0 * (db * wb).sum() + np.einsum("na,nab,nb->", wb, da, wb)
-            value = self.dof / d["rss"] * d_rss + (w * da).sum() + d["log_det"][1 + which]
+            out[which] = self.dof / d.rss * d_rss + (w * da).sum() + log_det[1 + which]
             if self.method == "reml":
-                value += self._reml_tangent(d, white, tangent[which], da)
-            out[which] = value
-        rate = np.exp(parameters[self.lower[0].size]) / self.unit
-        out[0] *= rate
-        if self.residual == "car1":
-            return out[:1]
-        nugget = 1.0 / (1.0 + np.exp(-parameters[-1]))
-        out[1] *= nugget * (1.0 - nugget)
+                out[which] += self._reml_tangent(d, white, tangent[which], da)
         return out
 
-    def _reml_tangent(self, d: dict[str, Array], white: Array, tangent: Array, da: Array) -> float:
+    def _reml_tangent(self, d: _Parts, white: Array, tangent: Array, da: Array) -> float:
         """Derivative of ``log|X'V^{-1}X|`` along one residual parameter."""
         q, p = self.q, self.p
         x, dx, z, dz = white[:, q : q + p], tangent[:, q : q + p], white[:, :q], tangent[:, :q]
         db = self.layout.patient_sums(dz[:, :, None] * x[:, None, :] + z[:, :, None] * dx[:, None, :])
-        wbx = d["wb"][:, :, :p]
+        wbx = d.wb[:, :, :p]
         half = x.T @ dx - np.einsum("nap,nar->pr", wbx, db)
         ds = half + half.T + np.einsum("nap,nab,nbr->pr", wbx, da, wbx)
-        return float(np.trace(np.linalg.solve(d["root"].T, np.linalg.solve(d["root"], ds))))
+        return float(np.trace(np.linalg.solve(d.root.T, np.linalg.solve(d.root, ds))))
 
     def direction(self, parameters: Array) -> Array:
         """Gradient in ``D`` itself (q, q): its sign along null directions of ``D`` certifies a boundary."""
         d = self.parts(parameters)
-        aw = d["a"] @ d["w"]
-        bi = d["b"][:, :, self.p] - d["b"][:, :, : self.p] @ d["beta"]
+        aw = d.a @ d.w
+        bi = d.b[:, :, self.p] - d.b[:, :, : self.p] @ d.beta
         u = bi - np.einsum("nab,nb->na", aw, bi)
-        return np.asarray((d["a"] - aw @ d["a"]).sum(axis=0) - (self.dof / d["rss"]) * (u.T @ u))
+        return np.asarray((d.a - aw @ d.a).sum(axis=0) - (self.dof / d.rss) * (u.T @ u))
 
 
 @dataclass(frozen=True)
@@ -669,7 +700,7 @@ def _starts(deviance: _Deviance, problem: _Scaled, start: Covariance | None) -> 
         np.array([*(np.eye(deviance.q)[deviance.lower] * size), *extra]) for size in sizes for extra in grid
     ]
     if len(candidates) > 2:
-        values = [float(deviance.parts(c)["deviance"]) for c in candidates]
+        values = [deviance.parts(c).deviance for c in candidates]
         deviance.evaluations += len(candidates)
         candidates = [candidates[i] for i in np.argsort(values, kind="stable")[:2]]
     return candidates
@@ -749,12 +780,12 @@ def _collect(
     d = deviance.parts(point)
     factor, phi, nugget = deviance.unpack(point)
     scale = problem.y_scale
-    sigma = scale * float(np.sqrt(d["rss"] / deviance.dof))
-    inverse_root = np.linalg.solve(d["root"], np.eye(deviance.p))
+    sigma = scale * float(np.sqrt(d.rss / deviance.dof))
+    inverse_root = np.linalg.solve(d.root, np.eye(deviance.p))
     back = np.linalg.inv(problem.x_root)
     beta_cov = sigma**2 * back @ inverse_root.T @ inverse_root @ back.T
     n = deviance.n
-    log_likelihood = -0.5 * float(d["deviance"]) - deviance.dof * np.log(scale)
+    log_likelihood = -0.5 * d.deviance - deviance.dof * np.log(scale)
     if deviance.method == "reml":
         log_likelihood -= float(np.log(np.abs(np.diag(problem.x_root))).sum())
     status, words = _status(deviance, factor, phi, nugget, gradient, problem.unit)
@@ -763,7 +794,7 @@ def _collect(
         factor = np.linalg.qr(root.T)[1].T
         factor = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)
     return MixedFit(
-        beta=back @ d["beta"] * scale,
+        beta=back @ d.beta * scale,
         std_error=np.sqrt(np.diag(beta_cov)),
         beta_cov=beta_cov,
         covariance=Covariance(sigma=sigma, factor=factor, phi=phi, nugget=nugget),
