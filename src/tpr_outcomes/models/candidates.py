@@ -82,9 +82,12 @@ class Candidate:
         theta : float, optional
             Value of the nonlinear parameter (threshold or ED50), for profiled candidates.
         """
+        return None if self.history == "none" else self.curve(self.dose(ratings), unit, theta)
+
+    def curve(self, dose: Array, unit: float, theta: float | None = None) -> Array:
+        """Shape at the given values of this candidate's own dose summary (see :meth:`column`)."""
         if self.history == "none":
-            return None
-        dose = self.dose(ratings)
+            return np.zeros_like(dose)
         if self.shape == "linear":
             return dose / unit
         if self.shape == "log":
@@ -111,7 +114,9 @@ LOG = Candidate("log", "diminishing return", shape="log")
 SATURATING = Candidate("saturating", "early saturation", shape="emax", multiple=2.0)
 LAST = Candidate("last", "only the previous visit counts", history="last")
 FADING = Candidate("fading_half", "fades by half from visit to visit", history="carryover", rate=0.5)
-FADING_SLOWLY = Candidate("fading_fifth", "fades by a fifth from visit to visit", history="carryover", rate=0.8)
+FADING_SLOWLY = Candidate(
+    "fading_fifth", "fades by a fifth from visit to visit", history="carryover", rate=0.8
+)
 EMAX = Candidate("emax", "saturation, place searched for", shape="emax", profiled=True)
 HINGE = Candidate("hinge", "nothing up to a threshold, then relief", shape="hinge", profiled=True)
 STEP = Candidate("step", "all the relief at once, past a threshold", shape="step", profiled=True)
