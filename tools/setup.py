@@ -44,8 +44,13 @@ def works(*command: str | Path) -> bool:
 
 
 def run(*command: str | Path) -> bool:
-    """Run a command whose output matters; whether it ended well."""
-    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode == 0
+    """Run a command whose output matters; whether it ended well.
+
+    uv is told to trust the certificates this machine trusts, as pip does: hospital networks have their own.
+    """
+    environment = {"UV_SYSTEM_CERTS": "true", **os.environ}
+    ended = subprocess.run([str(part) for part in command], cwd=ROOT, env=environment, check=False)
+    return ended.returncode == 0
 
 
 def check_version() -> None:
