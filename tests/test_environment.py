@@ -84,7 +84,9 @@ def conda_lines() -> list[str]:
 def for_conda() -> dict[str, SpecifierSet]:
     """What environment.yml should say: python, the package and the notebooks, under conda's names."""
     project = PROJECT["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["notebooks"]]
+    lines = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        lines += extra
     named = {requirement.name: requirement.specifier for requirement in map(Requirement, lines)}
     there = {PYPI_TO_CONDA.get(name, name): specifier for name, specifier in named.items()}
     return {"python": SpecifierSet(project["requires-python"])} | there

@@ -12,7 +12,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / "environment.yml"
-EXTRAS = ("notebooks",)
 
 # Where conda-forge calls a package by another name than PyPI.
 CONDA_NAMES = {
@@ -41,7 +40,7 @@ def environment(project: dict[str, object]) -> str:
     """Text of environment.yml for the [project] table of pyproject.toml."""
     extras: dict[str, list[str]] = project["optional-dependencies"]  # type: ignore[assignment]
     groups: dict[str, list[str]] = {"the package": project["dependencies"]}  # type: ignore[dict-item]
-    groups |= {extra: extras[extra] for extra in EXTRAS}
+    groups |= extras
     lines = [
         HEAD + f"name: {project['name']}",
         "channels:",

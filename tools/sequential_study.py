@@ -61,7 +61,9 @@ def truth_of(world: str, knot: float) -> float:
     truth = get_world(world)
     if not truth.twitches_work:
         return 0.0
-    matches = (truth.response == "linear" and knot == 0) or (truth.response == "hinge" and knot == truth.threshold)
+    matches = (truth.response == "linear" and knot == 0) or (
+        truth.response == "hinge" and knot == truth.threshold
+    )
     return truth.slope if matches else float("nan")
 
 
@@ -74,7 +76,9 @@ def replicate(world: str, n_patients: int, knot: float, seed: int, index: int) -
         line: dict[str, object] = {"method": method, "estimate": np.nan, "std_error": np.nan}
         try:
             found = fit(rows, knot=knot)
-            line |= {name: getattr(found, name) for name in ("estimate", "std_error", "conf_low", "conf_high")}
+            line |= {
+                name: getattr(found, name) for name in ("estimate", "std_error", "conf_low", "conf_high")
+            }
         except FitError:
             pass
         lines.append(line)

@@ -1,0 +1,1 @@
+"""What survives a test: thresholds, rivals, checks that can fail, and the decision."""

@@ -1,0 +1,1 @@
+"""What might explain it: curves, candidates and the engines that fit them."""
