@@ -285,6 +285,35 @@ def ratings(visits: Visits, *, dose: str = "twitches") -> Ratings:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """Change from the first visit's rating, one entry per row of the visits table.
+
+    Attributes
+    ----------
+    baseline : (n,) float64
+        The patient's rating at the first visit; NaN where there is none.
+    change : (n,) float64
+        ``pain - baseline`` in scale points: negative is better on a scale where higher is worse.
+    percent_change : (n,) float64
+        ``100 * change / baseline``; NaN where the baseline is 0.
+    """
+
+    baseline: Floats
+    change: Floats
+    percent_change: Floats
+
+
+def changes(visits: Visits) -> Changes:
+    """Derive :class:`Changes`: 0 at first visits, NaN where pain or the first rating is missing."""
+    pain = visits.table["pain"].to_numpy(dtype=np.float64)
+    baseline = pain[_first_rows(visits.table["patient"].to_numpy())]
+    change = pain - baseline
+    percent = np.full(change.size, np.nan)
+    np.divide(100.0 * change, baseline, out=percent, where=baseline != 0)
+    return Changes(baseline, change, percent)
+
+
 def _panel(visits: Visits, dose: str) -> _Panel:
     """Take the columns needed out of the table and lay down who follows whom."""
     table = visits.table
@@ -292,10 +321,7 @@ def _panel(visits: Visits, dose: str) -> _Panel:
     visit = table["visit"].to_numpy()
     after = visits.rated == "after"
     n = patient.size
-    index = np.arange(n, dtype=np.int64)
-    opens = np.ones(n, dtype=bool)
-    opens[1:] = patient[1:] != patient[:-1]
-    first = np.maximum.accumulate(np.where(opens, index, 0)) if n else index
+    first = _first_rows(patient)
     t = (visit - visit[first]).astype(np.float64)
     values = table[dose].to_numpy(dtype=np.float64)
     sought = table["sought"].to_numpy(dtype=bool) if dose == "twitches" else np.ones(n, dtype=bool)
@@ -308,11 +334,21 @@ def _panel(visits: Visits, dose: str) -> _Panel:
         t=t,
         weeks=table["weeks"].to_numpy() if "weeks" in table.columns else t,
         first=first,
-        position=index - first,
+        position=np.arange(n, dtype=np.int64) - first,
         given=sought,
         after=after,
         reason=np.full(n, -1, dtype=np.int8),
     )
+
+
+def _first_rows(patient: Ints) -> Ints:
+    """Return for every row the row of its patient's first visit."""
+    index = np.arange(patient.size, dtype=np.int64)
+    if not patient.size:
+        return index
+    opens = np.ones(patient.size, dtype=bool)
+    opens[1:] = patient[1:] != patient[:-1]
+    return np.maximum.accumulate(np.where(opens, index, 0))
 
 
 def _acting(dose: Floats, first: Ints, *, after: bool) -> Floats:
