@@ -43,10 +43,10 @@ _PUBLIC = {
     # what we may say
     "judge": "tpr_outcomes.reporting.verdict",
     "Finding": "tpr_outcomes.reporting.verdict",
-    "write_report": "tpr_outcomes.reporting.report",
+    "Evaluation": "tpr_outcomes.reporting.results",
+    "write_report": "tpr_outcomes.reporting.bundle",
     # the whole flow
     "AnalysisPlan": "tpr_outcomes.analysis",
-    "Evaluation": "tpr_outcomes.analysis",
     "evaluate": "tpr_outcomes.analysis",
     # what can go wrong
     "TprError": "tpr_outcomes.errors",
@@ -57,7 +57,6 @@ _SUBMODULES = ("datasets",)
 if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test compares the two
     from tpr_outcomes import datasets as datasets
     from tpr_outcomes.analysis import AnalysisPlan as AnalysisPlan
-    from tpr_outcomes.analysis import Evaluation as Evaluation
     from tpr_outcomes.analysis import evaluate as evaluate
     from tpr_outcomes.cohort.columns import Columns as Columns
     from tpr_outcomes.cohort.derive import ratings as ratings
@@ -81,7 +80,8 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.planning.simulate import WORLDS as WORLDS
     from tpr_outcomes.planning.simulate import Truth as Truth
     from tpr_outcomes.planning.simulate import simulate as simulate
-    from tpr_outcomes.reporting.report import write_report as write_report
+    from tpr_outcomes.reporting.bundle import write_report as write_report
+    from tpr_outcomes.reporting.results import Evaluation as Evaluation
     from tpr_outcomes.reporting.verdict import Finding as Finding
     from tpr_outcomes.reporting.verdict import judge as judge
 

@@ -1,0 +1,1 @@
+"""What we may say: findings in words, figures, tables and the report."""

@@ -1,0 +1,89 @@
+"""What could fool us: the warnings that go with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.inference.evidence import Decision, Evidence
+from tpr_outcomes.inference.falsify import Check
+from tpr_outcomes.inference.tipping import true_threshold
+from tpr_outcomes.reporting import words
+from tpr_outcomes.reporting.phrases import end_of, say
+from tpr_outcomes.reporting.quantities import patients_past
+from tpr_outcomes.reporting.spelling import chances, number
+
+FEW_PATIENTS = 100
+"""Below this many patients the test of any dose link is anti-conservative, and a warning says so."""
+FEW_THERAPISTS = 20
+"""Below this many therapists no clustering by therapist is possible, and a warning says so."""
+
+
+def warnings(
+    evidence: Evidence, decision: Decision, texts: Mapping[str, str], visits: Visits | None
+) -> tuple[str, ...]:
+    """Everything that could fool us here, in the order of weight."""
+    label = decision.label
+    found: list[str] = []
+    if evidence.lead is not None and label != "not_identifiable":
+        found += _lead_warning(evidence.lead, texts)
+    if decision.gate in (1, 2, 3):
+        found.append(_trait_warning(evidence.mundlak, texts))
+    if decision.gate == 1:
+        found += _threshold_warnings(evidence, texts)
+    if decision.gate in (2, 3):
+        found.append(words.WARNINGS["fading"])
+    if decision.gate == 4:
+        found.append(words.WARNINGS["bound"])
+    if decision.gate in (2, 3) and evidence.ratings.n_patients < FEW_PATIENTS:
+        found.append(words.WARNINGS["few"])
+    if decision.gate > 0:
+        found += _record_warnings(evidence, visits)
+        found.append(words.WARNINGS["stopping"])
+    counts = {"few": str(FEW_PATIENTS), "therapists": str(_therapists(visits))}
+    return tuple(say(text, {**texts, **counts}) for text in found)
+
+
+def _lead_warning(lead: Check, texts: Mapping[str, str]) -> list[str]:
+    if lead.passed is None:
+        return [words.WARNINGS["lead_undone"].replace("{reason}", lead.reason)]
+    if lead.passed or lead.p_value is None:
+        return []
+    return [say(words.WARNINGS["lead"], {**texts, "chances": chances(lead.p_value)})]
+
+
+def _trait_warning(mundlak: Check | None, texts: Mapping[str, str]) -> str:
+    kind = {True: "trait_held", False: "trait_lost", None: "trait_unknown"}
+    passed = None if mundlak is None else mundlak.passed
+    reason = "" if mundlak is None else mundlak.reason
+    said = say(words.WARNINGS[kind[passed]], {**texts, "reason": reason})
+    return say(words.WARNINGS["trait"], {**texts, "mundlak": said})
+
+
+def _threshold_warnings(evidence: Evidence, texts: Mapping[str, str]) -> list[str]:
+    assert evidence.test is not None
+    profile = evidence.test.profile
+    true = [number(value) for value in true_threshold(profile.estimate)["threshold"]]
+    values = {**texts, **dict(zip(("half", "seventy", "ninety"), true, strict=True))}
+    values["past"] = str(patients_past(evidence, profile.estimate))
+    end = end_of(profile)
+    found = [] if end == "closed" else [words.OPEN_END[end]]
+    return [
+        say(text, values) for text in (*found, *(words.WARNINGS[k] for k in ("shape", "undercount", "rare")))
+    ]
+
+
+def _record_warnings(evidence: Evidence, visits: Visits | None) -> list[str]:
+    """What the record does not hold."""
+    found = []
+    if evidence.ratings.dose == "twitches" and evidence.ratings.cumulative("insertions") is None:
+        found.append(words.WARNINGS["insertions"])
+    if 1 < _therapists(visits) < FEW_THERAPISTS:
+        found.append(words.WARNINGS["therapists"])
+    return found
+
+
+def _therapists(visits: Visits | None) -> int:
+    if visits is None or "therapist" not in visits.table.columns:
+        return 0
+    return int(visits.table["therapist"].nunique())

@@ -1,0 +1,225 @@
+"""Parts of sentences, chosen by the numbers: what fills the templates of the catalogue."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Decision, Evidence
+from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_MDR, LARGEST_THRESHOLD_MDR
+from tpr_outcomes.inference.threshold import ThresholdProfile, ThresholdTest
+from tpr_outcomes.reporting import words
+from tpr_outcomes.reporting.quantities import line_relief, patients_needed, tipping_bias
+from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, listed, number, percent
+
+
+def say(template: str, texts: Mapping[str, str]) -> str:
+    """Fill a template and close the gaps that empty parts leave."""
+    return " ".join(template.format_map(texts).split())
+
+
+def vocabulary(called: Terms) -> dict[str, str]:
+    """Return the words for dose and outcome that templates ask for."""
+    return {
+        "one": called.one,
+        "many": called.many,
+        "many_capital": capital(called.many),
+        "recorded": called.recorded,
+        "outcome": called.outcome,
+        "outcome_capital": capital(called.outcome),
+        "better": called.better,
+        "better_capital": capital(called.better),
+        "scale": called.scale,
+        "trait": words.TRAITS.get(called.many, words.ANY_TRAIT),
+        "fewest": str(FEWEST_PAST),
+    }
+
+
+def parts(evidence: Evidence, decision: Decision, called: Terms) -> dict[str, str]:
+    """Return every part a template may ask for that these numbers allow, the vocabulary included."""
+    e, unit, span = evidence, called.unit, evidence.scale.span
+    limit, linear_limit, relevant = (
+        share * span for share in (LARGEST_THRESHOLD_MDR, LARGEST_LINEAR_MDR, RELEVANT_SHARE)
+    )
+    texts = vocabulary(called) | {
+        "n": str(e.ratings.n_patients),
+        "relevant": amount(relevant, unit),
+        "limit": amount(limit, unit),
+        "linear_limit": amount(linear_limit, unit),
+        "bound": apart(max(e.relief_bound or 0.0, 0.0), relevant, unit),
+    }
+    if e.design is not None:
+        texts |= {
+            "top": number(e.design.dose_95),
+            "best_mdr": apart(e.design.best_mdr, limit, unit),
+            "linear_mdr": apart(e.design.linear_mdr, linear_limit, unit),
+        }
+    if e.test is not None:
+        texts |= _test_parts(e, texts, unit)
+    return texts | {
+        "checks": _checks(e, texts) if decision.gate < 4 else _lead_only(e, texts),
+        "failed": listed(_check_words(e, texts, passed=False) + _check_words(e, texts, passed=None)),
+        "reason": listed([say(text, texts) for text in _reasons(e, decision)]),
+        "findings": _findings(e, texts),
+        "help": _help(e, decision, texts),
+        "why": say(words.WHY[_why(e)], texts) if decision.label == "inconclusive" else "",
+    }
+
+
+def _test_parts(evidence: Evidence, names: Mapping[str, str], unit: str) -> dict[str, str]:
+    """Parts about the threshold and the rivals."""
+    assert evidence.test is not None
+    scores, profile = evidence.test.scores, evidence.test.profile
+    hardest = hardest_rival(evidence.test)
+    lasting = all(scores.p_values[name] < TEST_LEVEL for name in ("none", "last", "fading_half"))
+    bias, line = tipping_bias(evidence), line_relief(evidence)
+    return {
+        "rivals": str(len(scores.p_values)),
+        "hardest": say(words.RIVALS.get(hardest, hardest), names),
+        "chances": chances(scores.p_threshold),
+        "chances_dose": chances(scores.p_dose),
+        "estimate": number(profile.estimate),
+        "interval": interval(profile, names["many"]),
+        "relief": _relief(evidence, names, unit),
+        "before": _before(profile, names, unit),
+        "tipping": "" if bias is None else say(words.TIPPING, {**names, "tipping": amount(bias, unit)}),
+        "lasting": say(words.LASTING["check_failed" if lasting else "not_shown"], names),
+        "line": ""
+        if line is None
+        else say(
+            words.LINE,
+            {
+                **names,
+                "relief": amount(line.estimate, unit),
+                "low": number(line.conf_low),
+                "high": number(line.conf_high),
+            },
+        ),
+    }
+
+
+def hardest_rival(test: ThresholdTest) -> str:
+    """The rival the threshold beats least clearly; among equals the one with the best BIC."""
+    p_values, best = test.scores.p_values, test.criteria.best_rival
+    best = "saturating" if best == "emax" else best
+    not_beaten_by_bic = test.criteria.delta_bic <= 0 and test.scores.p_threshold < TEST_LEVEL
+    equal = p_values.get(best) == test.scores.p_threshold
+    return best if not_beaten_by_bic or equal else test.scores.hardest_rival
+
+
+def end_of(profile: ThresholdProfile) -> str:
+    """Which ends of the interval run off the doses seen: closed, open_low, open_high or open."""
+    if profile.open_low and profile.open_high:
+        return "open"
+    return "open_low" if profile.open_low else "open_high" if profile.open_high else "closed"
+
+
+def interval(profile: ThresholdProfile, many: str) -> str:
+    """Interval of the threshold in words."""
+    return words.INTERVAL[end_of(profile)].format(
+        percent=percent(profile.level),
+        low=number(profile.conf_low),
+        high=number(profile.conf_high),
+        many=many,
+    )
+
+
+def _relief(evidence: Evidence, names: Mapping[str, str], unit: str) -> str:
+    assert evidence.test is not None and evidence.design is not None  # noqa: PT018
+    profile = evidence.test.profile
+    if not evidence.design.dose_95 > profile.estimate:
+        return ""
+    return say(words.RELIEF, {**names, "relief": amount(profile.relief_95, unit)})
+
+
+def _before(profile: ThresholdProfile, names: Mapping[str, str], unit: str) -> str:
+    if not math.isfinite(profile.before_high):
+        return say(words.BEFORE["unbounded"], names)
+    kind = "bounded" if profile.before_high > 0 else "none"
+    return say(words.BEFORE[kind], {**names, "before": amount(max(profile.before_high, 0.0), unit)})
+
+
+def _check_words(evidence: Evidence, names: Mapping[str, str], *, passed: bool | None) -> list[str]:
+    """Words of the checks with this outcome."""
+    suffix = "undone" if passed is None else "failed"
+    found = [c for c in (evidence.mundlak, evidence.lead) if c is not None and c.passed is passed]
+    return [say(words.CHECKS[f"{check.name}_{suffix}"], names) for check in found]
+
+
+def _checks(evidence: Evidence, names: Mapping[str, str]) -> str:
+    """Say how the checks came out."""
+    failed = _check_words(evidence, names, passed=False)
+    undone = _check_words(evidence, names, passed=None)
+    if evidence.mundlak is None or evidence.lead is None:
+        return ""
+    if not failed and not undone:
+        return words.CHECKS["passed"]
+    parts = [words.CHECKS["some_failed"].format(what=text) for text in failed]
+    parts += [words.CHECKS["some_undone"].format(what=text) for text in undone]
+    if len(parts) == 1:
+        parts.append(words.CHECKS["only_passed"])
+    return " ".join(parts)
+
+
+def _lead_only(evidence: Evidence, names: Mapping[str, str]) -> str:
+    """Without a link there is nothing that could survive adjustment: only the lead check has a say."""
+    only = replace(evidence, mundlak=evidence.lead)
+    if evidence.lead is None or evidence.lead.passed:
+        return words.CHECKS["lead_passed"] if evidence.lead is not None else ""
+    kind, passed = ("some_undone", None) if evidence.lead.passed is None else ("some_failed", False)
+    return words.CHECKS[kind].format(what=_check_words(only, names, passed=passed)[0])
+
+
+def _reasons(evidence: Evidence, decision: Decision) -> list[str]:
+    """Templates of the reasons why the record cannot tell."""
+    design = evidence.design
+    if decision.label != "not_identifiable":
+        return []
+    if design is None:
+        return [words.REASONS["not_fitted"]]
+    hidden = {
+        "threshold_mdr": not math.isfinite(design.best_mdr),
+        "linear_mdr": not math.isfinite(design.linear_mdr),
+    }
+    found = [f"{rule.removesuffix('_mdr')}_hidden" if hidden.get(rule) else rule for rule in decision.reasons]
+    if "linear_hidden" in found:  # then so is every threshold: say it once
+        found = [rule for rule in found if not rule.startswith("threshold")]
+    return [words.REASONS[rule] for rule in found]
+
+
+def _findings(evidence: Evidence, names: Mapping[str, str]) -> str:
+    """What was seen when asking whether the record can tell."""
+    if evidence.design is None:
+        return words.FINDINGS["obstacle"].format(obstacle=evidence.obstacle)
+    design = evidence.design
+    texts = {**names, "share": percent(design.share_within_visit)}
+    parts = [words.FINDINGS["share"]] if design.dose_95 > 0 else []
+    if design.patients_past.size:
+        texts["past"] = str(int(design.patients_past.max()))
+        parts.append(words.FINDINGS["past"])
+    return " ".join(say(part, texts) for part in parts)
+
+
+def _help(evidence: Evidence, decision: Decision, names: Mapping[str, str]) -> str:
+    """What record would bring an answer."""
+    if decision.label == "inconclusive":
+        return words.HELP["more"]
+    if decision.label != "not_identifiable":
+        return ""
+    if evidence.design is None:
+        return say(words.HELP["ratings"], names)
+    parts = []
+    if set(decision.reasons) & {"threshold_mdr", "linear_mdr", "no_dose"}:
+        needed = patients_needed(evidence)
+        texts = {**names, "patients": "" if needed is None else f"{needed:,}"}
+        parts.append(say(words.HELP["spread" if needed is None else "patients"], texts))
+    if "patients_past" in decision.reasons:
+        parts.append(say(words.HELP["past"], names))
+    return " ".join(parts)
+
+
+def _why(evidence: Evidence) -> str:
+    """Which of the two roads led to "not settled"."""
+    small = evidence.relief_bound is not None and evidence.relief_bound < RELEVANT_SHARE * evidence.scale.span
+    return "lead" if small else "wide"

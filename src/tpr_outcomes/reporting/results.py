@@ -1,0 +1,349 @@
+"""Evaluation: everything one run found, and the machine-readable forms of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.inference.evidence import BOUND_ERRORS, Decision, Evidence
+from tpr_outcomes.inference.falsify import Check
+from tpr_outcomes.inference.identifiability import SEARCH_COST
+from tpr_outcomes.reporting.quantities import line_relief, patients_past
+from tpr_outcomes.reporting.spelling import terms
+from tpr_outcomes.reporting.verdict import Finding
+
+Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+
+SCHEMA = "tpr-outcomes/verdict/1"
+"""Name and version of the content of ``verdict.json``; a breaking change gets a new number."""
+DIGITS = 10
+"""Significant digits of every float in ``verdict.json``."""
+
+COLUMNS = (
+    "term",
+    "estimate",
+    "std_error",
+    "conf_low",
+    "conf_high",
+    "p_value",
+    "level",
+    "unit",
+    "n",
+    "method",
+    "rule",
+)
+"""Columns of :meth:`Evaluation.to_frame`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one record was found to say.
+
+    Attributes
+    ----------
+    plan : mapping
+        The plan as run, every setting resolved.
+    visits : Visits
+        The record.
+    evidence : Evidence
+        Every number behind the verdict.
+    decision : Decision
+        Which gate matched.
+    finding : Finding
+        The verdict in words.
+    claims : tuple of Finding
+        One answer per claim, C1 to C30.
+    """
+
+    plan: Mapping[str, Json]
+    visits: Visits
+    evidence: Evidence
+    decision: Decision
+    finding: Finding
+    claims: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The label, for example ``"inconclusive"``."""
+        return self.decision.label
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return self.finding.sentence
+
+    @property
+    def threshold(self) -> dict[str, Json] | None:
+        """Threshold and interval in recorded doses; None unless the response is threshold-shaped.
+
+        In any other case a number could be computed, and would mean nothing.
+        """
+        if self.decision.gate != 1 or self.evidence.test is None:
+            return None
+        profile = self.evidence.test.profile
+        return {
+            "estimate": profile.estimate,
+            "conf_low": profile.conf_low,
+            "conf_high": profile.conf_high,
+            "level": profile.level,
+            "unit": terms(self.evidence.ratings.dose, self.evidence.scale).recorded,
+            "open_low": profile.open_low,
+            "open_high": profile.open_high,
+        }
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the content of ``verdict.json`` (docs/methods/verdict-json.md).
+
+        Floats have :data:`DIGITS` significant digits; what is not a finite number is None. The same
+        input, plan and version give the same content, in the same order.
+        """
+        e = self.evidence
+        content: dict[str, Json] = {
+            "schema": SCHEMA,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "threshold": self.threshold,
+            "p_values": _p_values(e),
+            "delta_bic": None if e.test is None else e.test.criteria.delta_bic,
+            "checks": {"mundlak": _check(e.mundlak), "lead": _check(e.lead)},
+            "design": _design(e, self.decision),
+            "data": data_summary(self.visits, e),
+            "rule": {"name": self.finding.rule.name, "version": self.finding.rule.version},
+            "claims": [
+                {"claim": c.claim, "answer": c.answer, "grade": c.grade, "sentence": c.sentence}
+                for c in self.claims
+            ],
+            "seed": e.seed,
+            "replicates": e.replicates,
+        }
+        tidy = tidy_json(content)
+        assert isinstance(tidy, dict)
+        return tidy
+
+    def to_json(self) -> str:
+        """Return ``verdict.json`` as text, ending in a line break."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every estimate, one row each (columns :data:`COLUMNS`), for tables and scripts."""
+        return estimates(self)
+
+
+def tidy_json(value: Json | Mapping[str, Json] | Sequence[Json]) -> Json:
+    """Round floats to :data:`DIGITS` significant digits and turn what is not finite into None.
+
+    Examples
+    --------
+    >>> tidy_json({"a": 1 / 3, "b": float("inf"), "c": (1, True)})
+    {'a': 0.3333333333, 'b': None, 'c': [1, True]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): tidy_json(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if isinstance(value, Sequence):
+        return [tidy_json(item) for item in value]
+    if not math.isfinite(value):
+        return None
+    return float(f"{value:.{DIGITS}g}") + 0.0  # + 0.0: no minus in front of zero
+
+
+def _p_values(e: Evidence) -> dict[str, Json]:
+    if e.test is None:
+        return {"dose": None, "threshold": {}, "threshold_max": None}
+    scores = e.test.scores
+    return {"dose": scores.p_dose, "threshold": dict(scores.p_values), "threshold_max": scores.p_threshold}
+
+
+def _check(check: Check | None) -> dict[str, Json]:
+    if check is None:
+        return {"p": None, "passed": None, "reason": "nothing was fitted"}
+    return {"p": check.p_value, "passed": check.passed, "reason": check.reason}
+
+
+def _design(e: Evidence, decision: Decision) -> dict[str, Json]:
+    design = e.design
+    if design is None:
+        return {
+            "knots": [],
+            "best_mdr": None,
+            "linear_mdr": None,
+            "dose_95": None,
+            "share_within_visit": None,
+            "identifiable": False,
+            "reasons": list(decision.reasons),
+        }
+    knots: list[Json] = [
+        {"knot": float(knot), "mdr": float(mdr), "patients_past": int(past)}
+        for knot, mdr, past in zip(design.knots, design.mdr, design.patients_past, strict=True)
+    ]
+    return {
+        "knots": knots,
+        "best_mdr": design.best_mdr,
+        "linear_mdr": design.linear_mdr,
+        "dose_95": design.dose_95,
+        "share_within_visit": design.share_within_visit,
+        "identifiable": design.identifiable,
+        "reasons": list(design.reasons),
+    }
+
+
+def data_summary(visits: Visits, evidence: Evidence) -> dict[str, Json]:
+    """What went in and what was left out; the counts add up.
+
+    ``rows_read`` = ``visits`` + rows left out while reading; ``visits`` = ``ratings`` + ``baselines`` +
+    visits left out of the analysis.
+    """
+    r = evidence.ratings
+    return {
+        "patients": visits.n_patients,
+        "visits": visits.n_visits,
+        "patients_analysed": r.n_patients,
+        "ratings": int(r.pain.size),
+        "baselines": r.n_patients,
+        "left_out": left_out(visits, evidence),
+        "warnings": sum(problem.severity == "warning" for problem in visits.problems),
+        "dose": r.dose,
+        "scale": visits.scale.name,
+        "rated": visits.rated,
+        "time_basis": None if evidence.working is None else evidence.working.basis,
+        "source": {
+            "kind": visits.source.kind,
+            "sha256": visits.source.sha256,
+            "rows_read": visits.source.rows_read,
+        },
+    }
+
+
+def left_out(visits: Visits, evidence: Evidence) -> list[Json]:
+    """Rows left out, counted by stage and reason."""
+    found: list[Json] = []
+    for stage, rows in (("reading", visits.left_out), ("analysis", evidence.ratings.left_out)):
+        counts = Counter((row.rule, row.reason) for row in rows)
+        found += [
+            {"stage": stage, "rule": rule, "reason": reason, "count": count}
+            for (rule, reason), count in counts.items()
+        ]
+    return found
+
+
+# --- one row per estimate -------------------------------------------------------------------------
+
+
+def estimates(evaluation: Evaluation) -> pd.DataFrame:
+    """Return one row per number, with its unit, method and rule."""
+    e = evaluation.evidence
+    rows = _data_rows(evaluation)
+    if e.design is not None:
+        rows += _design_rows(e)
+    if e.test is not None:
+        rows += _test_rows(evaluation)
+    for check in (e.mundlak, e.lead):
+        if check is not None:
+            row: dict[str, object] = {"term": f"check:{check.name}", "estimate": check.statistic}
+            row |= {"p_value": check.p_value, "unit": "z", "n": check.n, "method": f"{check.name} check"}
+            rows.append(row)
+    if e.relief_bound is not None:
+        method = f"largest over knots of estimate + {BOUND_ERRORS:g} patient-robust standard errors"
+        rows.append(
+            {"term": "relief_bound", "estimate": e.relief_bound, "unit": e.scale.unit, "method": method}
+        )
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["rule"] = f"{evaluation.finding.rule.name}/{evaluation.finding.rule.version}"
+    numeric = ["estimate", "std_error", "conf_low", "conf_high", "p_value", "level"]
+    return frame.astype(dict.fromkeys(numeric, "float64")).astype({"n": "Int64"})
+
+
+def _data_rows(evaluation: Evaluation) -> list[dict[str, object]]:
+    summary = data_summary(evaluation.visits, evaluation.evidence)
+    rows: list[dict[str, object]] = [
+        {"term": f"data:{name}", "estimate": summary[name], "unit": "count", "method": "count"}
+        for name in ("patients", "visits", "patients_analysed", "ratings")
+    ]
+    for entry in left_out(evaluation.visits, evaluation.evidence):
+        assert isinstance(entry, dict)
+        term = f"left_out:{entry['stage']}:{entry['rule']}"
+        rows.append({"term": term, "estimate": entry["count"], "unit": "count", "method": entry["reason"]})
+    return rows
+
+
+def _design_rows(e: Evidence) -> list[dict[str, object]]:
+    assert e.design is not None
+    d, unit = e.design, e.scale.unit
+    known = "known knot, one-sided 5%, power 80%"
+    rows: list[dict[str, object]] = [
+        {"term": f"mdr:{knot:.10g}", "estimate": mdr, "unit": unit, "n": int(past), "method": known}
+        for knot, mdr, past in zip(d.knots, d.mdr, d.patients_past, strict=True)
+    ]
+    line = line_relief(e)
+    if line is not None:
+        rows.append(
+            {"term": "relief_line", "estimate": line.estimate, "std_error": line.std_error}
+            | {"conf_low": line.conf_low, "conf_high": line.conf_high, "level": line.level, "unit": unit}
+            | {"n": e.ratings.n_patients, "method": "straight line at the 95th percentile, patient-robust"}
+        )
+    return [
+        *rows,
+        {"term": "mdr_best", "estimate": d.best_mdr, "unit": unit, "method": f"{SEARCH_COST:g} × {known}"},
+        {
+            "term": "mdr_line",
+            "estimate": d.linear_mdr,
+            "unit": unit,
+            "method": "straight line, " + known[12:],
+        },
+        {
+            "term": "dose_95",
+            "estimate": d.dose_95,
+            "unit": e.ratings.dose,
+            "method": "95th percentile if positive",
+        },
+        {
+            "term": "share_within_visit",
+            "estimate": d.share_within_visit,
+            "unit": "share",
+            "method": "variance",
+        },
+    ]
+
+
+def _test_rows(evaluation: Evaluation) -> list[dict[str, object]]:
+    e = evaluation.evidence
+    assert e.test is not None
+    scores, profile, n = e.test.scores, e.test.profile, e.ratings.n_patients
+    method = f"sup-score, {scores.replicates} patient-level sign flips"
+    rows: list[dict[str, object]] = [
+        {"term": f"beats:{rival}", "estimate": float(pd.Series(scores.statistics[rival]).max()), "p_value": p}
+        | {"unit": "z", "n": n, "method": method}
+        for rival, p in scores.p_values.items()
+    ]
+    rows += [
+        {"term": f"bic:{name}", "estimate": value, "unit": "BIC above best rival", "n": n, "method": "BIC"}
+        for name, value in e.test.criteria.bic.items()
+    ]
+    rows.append(
+        {"term": "delta_bic", "estimate": e.test.criteria.delta_bic, "unit": "BIC", "n": n, "method": "BIC"}
+    )
+    if evaluation.threshold is None:
+        return rows
+    unit, dose = e.scale.unit, e.ratings.dose
+    known = "patient-robust, threshold taken as known"
+    return [
+        *rows,
+        {"term": "threshold", "estimate": profile.estimate, "conf_low": profile.conf_low}
+        | {"conf_high": profile.conf_high, "level": profile.level, "unit": f"recorded {dose}", "n": n}
+        | {"method": f"profile deviance within {profile.limit:g}"},
+        {"term": "slope_past", "estimate": profile.slope, "std_error": profile.slope_error}
+        | {"unit": f"{unit} per dose", "n": n, "method": known},
+        {"term": "relief_past", "estimate": profile.relief_95, "unit": unit, "n": n}
+        | {"method": f"at the 95th percentile; {known}"},
+        {"term": "relief_before", "estimate": profile.before, "conf_high": profile.before_high}
+        | {"level": 0.95, "unit": unit, "n": n, "method": f"one-sided; {known}"},
+        {"term": "patients_past", "estimate": patients_past(e, profile.estimate), "unit": "count", "n": n}
+        | {"method": "count"},
+    ]

@@ -1,0 +1,161 @@
+"""How doses, outcomes and numbers are written inside a sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tpr_outcomes.cohort.scales import Scale
+
+DOSE_NAMES = {
+    "twitches": ("twitch", "twitches"),
+    "insertions": ("needle insertion", "needle insertions"),
+    "sites": ("treated site", "treated sites"),
+    "sessions": ("session", "sessions"),
+}
+"""Singular and plural of each dose."""
+
+PAIN_SCALES = ("nrs", "vas")
+"""Scales on which an improvement may be called relief of pain."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What this record's dose and outcome are called.
+
+    Attributes
+    ----------
+    one, many : str
+        The dose, singular and plural: "twitch", "twitches".
+    recorded : str
+        "recorded twitches".
+    outcome : str
+        "pain", or the name of the instrument.
+    better : str
+        "relief" for pain, "improvement" for any other score.
+    unit : str
+        Unit of the scale, plural: "points".
+    scale : str
+        Name of the scale.
+    """
+
+    one: str
+    many: str
+    recorded: str
+    outcome: str
+    better: str
+    unit: str
+    scale: str
+
+
+def terms(dose: str, scale: Scale) -> Terms:
+    """Return the vocabulary for a dose column and a scale.
+
+    Examples
+    --------
+    >>> from tpr_outcomes.cohort.scales import NRS
+    >>> terms("twitches", NRS).recorded
+    'recorded twitches'
+    """
+    one, many = DOSE_NAMES.get(dose, (dose, dose))
+    pain = scale.name in PAIN_SCALES
+    return Terms(
+        one=one,
+        many=many,
+        recorded=f"recorded {many}",
+        outcome="pain" if pain else "the score",
+        better="relief" if pain else "improvement",
+        unit=scale.unit,
+        scale=scale.label,
+    )
+
+
+def number(value: float) -> str:
+    """Write a number for people: whole from 10 up, else two significant digits.
+
+    Examples
+    --------
+    >>> number(38.2), number(1.53), number(0.0571), number(2.0)
+    ('38', '1.5', '0.057', '2')
+    """
+    if not math.isfinite(value):
+        return "no number" if math.isnan(value) else "any number"
+    if abs(value) >= 9.95:
+        return f"{value:,.0f}"
+    text = f"{value:.2g}"
+    return "0" if float(text) == 0 else text
+
+
+def amount(value: float, unit: str) -> str:
+    """Write a number with its unit, in the singular where it is 1.
+
+    Examples
+    --------
+    >>> amount(1.0, "points"), amount(1.5, "points"), amount(15, "mm")
+    ('1 point', '1.5 points', '15 mm')
+    """
+    text = number(value)
+    return f"{text} {unit[:-1] if text == '1' and unit.endswith('s') else unit}"
+
+
+def apart(value: float, limit: float, unit: str) -> str:
+    """Write an amount with as many digits as it takes to differ from its limit.
+
+    Examples
+    --------
+    >>> apart(1.52, 1.5, "points"), apart(1.7, 1.5, "points"), apart(0.998, 1.0, "points")
+    ('1.52 points', '1.7 points', '0.998 points')
+    """
+    if value == limit or number(value) != number(limit):
+        return amount(value, unit)
+    for digits in range(2, 12):
+        text = f"{value:.{digits}g}"
+        if float(text) != float(f"{limit:.{digits}g}"):
+            return f"{text} {unit}"
+    return amount(value, unit)
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.4)
+    '40%'
+    """
+    return f"{100 * share:.0f}%"
+
+
+def chances(p_value: float) -> str:
+    """Write a p-value as how often chance would do as much.
+
+    Examples
+    --------
+    >>> chances(0.0005), chances(0.0031), chances(0.038)
+    ('less than once in 1,000 such records', 'about 3 times in 1,000 such records', \
+'about 4 times in 100 such records')
+    """
+    if p_value < 0.001:
+        return "less than once in 1,000 such records"
+    base = 1000 if p_value < 0.0095 else 100
+    times = round(p_value * base)
+    return f"about {'once' if times == 1 else f'{times} times'} in {base:,} such records"
+
+
+def listed(items: tuple[str, ...] | list[str], word: str = "and") -> str:
+    """Write a list as in speech.
+
+    Examples
+    --------
+    >>> listed(("a", "b", "c"))
+    'a, b and c'
+    """
+    items = list(items)
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def capital(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
