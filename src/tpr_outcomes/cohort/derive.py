@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tpr_outcomes.cohort.rules import LeftOut
-from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.cohort.visits import Visits, first_rows
 from tpr_outcomes.errors import PlanError
 
 Floats = npt.NDArray[np.float64]
@@ -307,7 +307,7 @@ class Changes:
 def changes(visits: Visits) -> Changes:
     """Derive :class:`Changes`: 0 at first visits, NaN where pain or the first rating is missing."""
     pain = visits.table["pain"].to_numpy(dtype=np.float64)
-    baseline = pain[_first_rows(visits.table["patient"].to_numpy())]
+    baseline = pain[first_rows(visits.table["patient"].to_numpy())]
     change = pain - baseline
     percent = np.full(change.size, np.nan)
     np.divide(100.0 * change, baseline, out=percent, where=baseline != 0)
@@ -321,7 +321,7 @@ def _panel(visits: Visits, dose: str) -> _Panel:
     visit = table["visit"].to_numpy()
     after = visits.rated == "after"
     n = patient.size
-    first = _first_rows(patient)
+    first = first_rows(patient)
     t = (visit - visit[first]).astype(np.float64)
     values = table[dose].to_numpy(dtype=np.float64)
     sought = table["sought"].to_numpy(dtype=bool) if dose == "twitches" else np.ones(n, dtype=bool)
@@ -339,16 +339,6 @@ def _panel(visits: Visits, dose: str) -> _Panel:
         after=after,
         reason=np.full(n, -1, dtype=np.int8),
     )
-
-
-def _first_rows(patient: Ints) -> Ints:
-    """Return for every row the row of its patient's first visit."""
-    index = np.arange(patient.size, dtype=np.int64)
-    if not patient.size:
-        return index
-    opens = np.ones(patient.size, dtype=bool)
-    opens[1:] = patient[1:] != patient[:-1]
-    return np.maximum.accumulate(np.where(opens, index, 0))
 
 
 def _acting(dose: Floats, first: Ints, *, after: bool) -> Floats:

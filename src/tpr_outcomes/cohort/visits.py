@@ -29,6 +29,7 @@ __all__ = [
     "Source",
     "Visits",
     "check_visits",
+    "first_rows",
     "read_visits",
 ]
 
@@ -270,6 +271,27 @@ def check_visits(
     return check_source(source, columns=columns, scale=scale, rated=rated, sheet=sheet)[0]
 
 
+def first_rows(patient: Ints) -> Ints:
+    """Return for every row the row of its patient's first visit.
+
+    Parameters
+    ----------
+    patient : (n,) int64
+        Codes, the rows of each patient together.
+
+    Returns
+    -------
+    (n,) int64
+        Row numbers.
+    """
+    index = np.arange(patient.size, dtype=np.int64)
+    if not patient.size:
+        return index
+    opens = np.ones(patient.size, dtype=bool)
+    opens[1:] = patient[1:] != patient[:-1]
+    return np.maximum.accumulate(np.where(opens, index, 0))
+
+
 def _build(record: Record, *, rated: Rated, problems: tuple[Problem, ...]) -> Visits:
     """Make the table of a record without errors: sort, number, code."""
     moment = record.moment
@@ -279,9 +301,7 @@ def _build(record: Record, *, rated: Rated, problems: tuple[Problem, ...]) -> Vi
     assert key is not None  # one of the columns is required, without blanks
     order = np.lexsort((key, record.patient))
     patient = record.patient[order]
-    opens = np.ones(order.size, dtype=bool)
-    opens[1:] = patient[1:] != patient[:-1]
-    first = np.maximum.accumulate(np.where(opens, np.arange(order.size), 0))
+    first = first_rows(patient)
     table: dict[str, Any] = {"patient": patient, "visit": _numbered(record, order, first)}
     if moment is not None:
         since = moment[order] - moment[order][first]
