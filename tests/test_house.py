@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ Rule = Callable[[str, ast.Module], list[str]]
 # --- reading the tree --------------------------------------------------------------------------------------
 
 
+@cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -60,6 +62,7 @@ def modules() -> list[str]:
     return [place for place in found if not place.endswith("/__init__.py")]
 
 
+@cache
 def table() -> list[str]:
     """The modules in the order of ARCHITECTURE.md's table."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-VICKERS_HELP = """\
-The Vickers acupuncture trial was left out: its data is not at hand. It is the additional file of
-Vickers 2006, Trials 7:15 (doi 10.1186/1745-6215-7-15), published under CC BY 2.0. Put it, as
-vickers_acupuncture/vickers_full_raw_data.csv, into a folder and name that folder:
-    make report TPR_OUTCOMES_DATA=/path/to/folder"""
+from tpr_outcomes.datasets import vickers_file
+from tpr_outcomes.errors import DatasetError
 
 
 def evaluate(source: str, out: Path) -> str:
     """What `tpr evaluate` said on standard output; its progress and warnings pass through to the screen."""
+    print(f"evaluating {source}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "tpr_outcomes", "evaluate", source, "--out", str(out)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode != 0:
@@ -25,10 +22,13 @@ def evaluate(source: str, out: Path) -> str:
     return ended.stdout.strip()
 
 
-def published_data() -> bool:
-    """Whether the folder that holds the Vickers trial was named and is there."""
-    folder = os.environ.get("TPR_OUTCOMES_DATA", "")
-    return bool(folder) and Path(folder, "vickers_acupuncture").is_dir()
+def why_not_vickers() -> str:
+    """Empty if the Vickers trial can be read without a download, else how to get it."""
+    try:
+        vickers_file(fetch=False)
+    except DatasetError as error:
+        return f"The Vickers acupuncture trial was left out. {error}"
+    return ""
 
 
 def main() -> None:
@@ -38,13 +38,14 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=Path("report"))
     chosen = options.parse_args()
     sources = {Path(source).stem: source for source in chosen.sources}
-    if published_data():
+    missing = why_not_vickers()
+    if not missing:
         sources["vickers"] = "vickers"
     said = {name: evaluate(source, chosen.out / name) for name, source in sources.items()}
     for name, text in said.items():
         print(f"\n== {name}\n{text}")
-    if "vickers" not in sources:
-        print(f"\n{VICKERS_HELP}")
+    if missing:
+        print(f"\n{missing}")
     print("\nReports:")
     for page in sorted(page for name in said for page in (chosen.out / name).glob("*.html")):
         print(f"  {page}")
