@@ -23,7 +23,7 @@ _PUBLIC = {
     "Columns": "tpr_outcomes.cohort.columns",
     "Scale": "tpr_outcomes.cohort.scales",
     "SCALES": "tpr_outcomes.cohort.scales",
-    "Problem": "tpr_outcomes.cohort.rules",
+    "Problem": "tpr_outcomes.cohort.problems",
     "ratings": "tpr_outcomes.cohort.derive",
     "load_example": "tpr_outcomes.datasets",
     "load_vickers": "tpr_outcomes.datasets",
@@ -38,7 +38,7 @@ _PUBLIC = {
     "threshold_test": "tpr_outcomes.inference.threshold",
     # what the next study needs
     "simulate": "tpr_outcomes.planning.simulate",
-    "Truth": "tpr_outcomes.planning.simulate",
+    "Truth": "tpr_outcomes.planning.truth",
     "WORLDS": "tpr_outcomes.planning.simulate",
     # what we may say
     "judge": "tpr_outcomes.reporting.verdict",
@@ -60,7 +60,7 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.analysis import evaluate as evaluate
     from tpr_outcomes.cohort.columns import Columns as Columns
     from tpr_outcomes.cohort.derive import ratings as ratings
-    from tpr_outcomes.cohort.rules import Problem as Problem
+    from tpr_outcomes.cohort.problems import Problem as Problem
     from tpr_outcomes.cohort.scales import SCALES as SCALES
     from tpr_outcomes.cohort.scales import Scale as Scale
     from tpr_outcomes.cohort.visits import Visits as Visits
@@ -78,8 +78,8 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.models.fitting import fit_all as fit_all
     from tpr_outcomes.models.mixed import fit_mixed as fit_mixed
     from tpr_outcomes.planning.simulate import WORLDS as WORLDS
-    from tpr_outcomes.planning.simulate import Truth as Truth
     from tpr_outcomes.planning.simulate import simulate as simulate
+    from tpr_outcomes.planning.truth import Truth as Truth
     from tpr_outcomes.reporting.bundle import write_report as write_report
     from tpr_outcomes.reporting.results import Evaluation as Evaluation
     from tpr_outcomes.reporting.verdict import Finding as Finding

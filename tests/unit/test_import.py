@@ -38,6 +38,7 @@ def test_every_public_name_resolves(name: str) -> None:
     value = getattr(tpr, name)
     module = importlib.import_module(DOORS[name])
     assert value is (module if name in tpr._SUBMODULES else getattr(module, name))
+    assert getattr(value, "__module__", DOORS[name]) == DOORS[name], "name the module that defines it"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
