@@ -157,8 +157,8 @@ def untreated_pain(truth: Truth, draws: Draws, patients: Patients, weeks: Array,
     if truth.flare_prob > 0.0 or truth.flare_entry > 0.0:
         pain += _flares(truth, weeks, seed)
     if truth.trait_relief != 0.0:
-        # Recovery of patients whose unmeasured trait is past a point.
-        pain += truth.trait_relief * np.maximum(patients.trait - truth.trait_from, 0.0) * weeks
+        clock = truth.dose_mean * np.exp(truth.dose_sd * patients.trait) * weeks
+        pain += truth.trait_relief * np.maximum(clock - truth.trait_from, 0.0)
     return np.asarray(pain)
 
 

@@ -120,8 +120,10 @@ class Truth:
     visit_slope, visit_slope_sd : float
         NRS points per visit; SD of the logarithm of the patient factor.
     trait_relief, trait_from, trait_dose_corr : float
-        An unmeasured standard normal trait Z adds ``trait_relief * max(Z - trait_from, 0)`` NRS points
-        per week and has this correlation with twitchiness.
+        An unmeasured standard normal trait Z, correlated with twitchiness, keeps a clock of its own,
+        ``dose_mean * exp(dose_sd * Z) * weeks``: the twitches one would expect by then. It adds
+        ``trait_relief`` NRS points (negative) for each unit of that clock past ``trait_from``, whatever
+        is needled.
     gap_weeks, gap_sd : float
         Weeks between appointments: median, and SD of the logarithm; SD 0 is a regular schedule.
     missed_prob, missed_pain_slope : float
@@ -209,7 +211,7 @@ class Truth:
     visit_slope: float = 0.0
     visit_slope_sd: float = 0.4
     trait_relief: float = 0.0
-    trait_from: float = 0.5
+    trait_from: float = 40.0
     trait_dose_corr: float = 0.0
     gap_weeks: float = 1.0
     gap_sd: float = 0.0
@@ -274,8 +276,8 @@ class Truth:
     @property
     def mean_count_share(self) -> float:
         """Share of twitches counted at a score of 5, averaged over body regions."""
-        if self.count_share == 1.0:
-            return 1.0
+        if self.count_depth == 0.0 or self.count_share == 1.0:
+            return self.count_share
         odds = self.count_share / (1.0 - self.count_share)
         shares = [odds / (odds + math.exp(self.count_depth * depth)) for depth in REGION_DEPTH.values()]
         return sum(shares) / len(shares)
@@ -296,9 +298,9 @@ _SHARES = frozenset({
 })  # fmt: skip
 _NOT_NEGATIVE = frozenset({
     "start_sd", "recovery_sd", "wobble_sd", "noise_sd", "entry_sd", "flare_scale", "dose_mean", "dose_sd",
-    "contrary", "threshold", "threshold_sd", "visit_slope_sd", "onset_low", "gap_sd", "insertions_mean",
-    "insertions_sd", "therapists_low", "therapist_style_sd", "therapist_result_sd", "round_therapist",
-    "target_leak",
+    "contrary", "threshold", "threshold_sd", "trait_from", "visit_slope_sd", "onset_low", "gap_sd",
+    "insertions_mean", "insertions_sd", "therapists_low", "therapist_style_sd", "therapist_result_sd",
+    "round_therapist", "target_leak",
 })  # fmt: skip
 _POSITIVE = frozenset({
     "visits", "recovery_weeks", "onset_width", "dose_size", "half_dose", "gap_weeks", "cotreatment_weeks",

@@ -120,7 +120,11 @@ MODIFIERS: Mapping[str, Modifier] = MappingProxyType({
     "convex": Modifier(
         "an unmeasured trait raises twitches and, past a point, speeds recovery: made to look like a "
         "threshold",
-        {"trait_relief": -0.3, "trait_from": 0.5, "trait_dose_corr": 0.8},
+        {"trait_relief": -0.05, "trait_from": 40.0, "trait_dose_corr": 0.8},
+    ),
+    "convex-worst": Modifier(
+        "as convex, with a trait that is twitchiness itself and twice as strong",
+        {"trait_relief": -0.1, "trait_from": 40.0, "trait_dose_corr": 1.0},
     ),
     "flare": Modifier(
         "people come in a flare; flares are sudden, sometimes severe, and fade by themselves",
@@ -237,7 +241,8 @@ def _part(part: str, name: str) -> str:
 _RESPONSES = ("lin", "emax", "thr20", "thr30", "thr40", "thr60", "step", "het", "kink")
 _NEW = (
     "irregular", "informative", "therapists", "therapists-conf", "insertions", "cotreat",
-    "undercount-depth", "undercount-pain", "digits", "convex", "flare", "scale100", "blanks", "randomised",
+    "undercount-depth", "undercount-pain", "digits", "convex", "convex-worst", "flare", "scale100",
+    "blanks", "randomised",
 )  # fmt: skip
 _VARIANTS = {
     "half": ("A-lin", "A-thr30", "A-thr40"),
