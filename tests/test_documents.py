@@ -39,6 +39,11 @@ def test_the_glossary_defines_every_column() -> None:
     assert set(cells.CANONICAL) - defined() == set()
 
 
+def test_the_glossary_defines_every_column_of_a_result() -> None:
+    results = importlib.import_module("tpr_outcomes.reporting.results")
+    assert set(results.COLUMNS) - defined() == set()
+
+
 def test_the_glossary_defines_a_name_once() -> None:
     cells = re.findall(r"^\| ([^|]+) \|", GLOSSARY, flags=re.MULTILINE)
     names = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,17 @@ from tpr_outcomes.errors import DatasetError
 
 
 def evaluate(source: str, out: Path) -> str:
-    """What `tpr evaluate` said on standard output; its progress and warnings pass through to the screen."""
+    """The verdict's sentence; progress and warnings of `tpr evaluate` pass through to the screen."""
     print(f"evaluating {source}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "tpr_outcomes", "evaluate", source, "--out", str(out)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode != 0:
         print(ended.stdout, end="")
         sys.exit(ended.returncode)
-    return ended.stdout.strip()
+    verdict = out / "verdict.json"
+    if not verdict.exists():
+        return ended.stdout.strip()
+    return str(json.loads(verdict.read_text(encoding="utf-8"))["sentence"])
 
 
 def why_not_vickers() -> str:
