@@ -347,3 +347,97 @@ ESTIMAND = (
     "Change of the mean {outcome} rating with the total of {recorded} before it, at the same visit and the "
     "same first rating, and whether it sets in only past a threshold."
 )
+
+# --- the thirty claims ----------------------------------------------------------------------------
+
+ABOUT = {
+    "not recorded": "Not in this record: {holds}.",
+    "not identifiable": "A record like this one cannot tell. {why}",
+    "not testable": "This cannot be tested with a clinic's record. {why}",
+    "not analysed": "The record may hold what is needed, but this version does not analyse it yet.",
+    "cannot tell": "This record cannot tell: {reason}.",
+}
+"""Answers that do not depend on numbers."""
+
+ASK = "Asked: {estimand}"
+NEEDED = "To answer it, record {needs}."
+REFUTED = "It would be refuted if: {refuted_if}"
+
+C2 = {
+    "supported": (
+        "In this record {better} goes with {recorded} beyond time and beyond needle insertions; this is "
+        + NOT_EVIDENCE
+        + "."
+    ),
+    "no_insertions": (
+        "In this record {better} goes with {recorded}, but needle insertions were not recorded, so the {one} "
+        "cannot be told from the needle; this is " + NOT_EVIDENCE + "."
+    ),
+    "insertions_as_well": (
+        "In this record {better} goes with {recorded}, but needle insertions explain it as well; this is "
+        + NOT_EVIDENCE
+        + "."
+    ),
+    "weak": (
+        "In this record {better} goes with {recorded}, but the link did not pass every test; this is "
+        + NOT_EVIDENCE
+        + "."
+    ),
+    "contradicted": (
+        "Any {better} that goes with {recorded}, from the last visit or in all, is smaller than {relevant} "
+        "here."
+    ),
+    "open": "This record neither shows a link between {recorded} and {better} nor rules one out.",
+    "other_dose": (
+        "The plan made {recorded} the dose. With twitches as the dose, this claim can be looked at."
+    ),
+}
+C12 = {
+    "supported": (
+        "In this record {better} goes with the running total of {recorded}, and more than with the last "
+        "visit "
+        "alone; this is " + NOT_EVIDENCE + "."
+    ),
+    "weak": (
+        "In this record {better} goes with {recorded}, but it was not shown to add up over visits; this is "
+        + NOT_EVIDENCE
+        + "."
+    ),
+    "contradicted": (
+        "Any {better} that goes with the running total of {recorded} is smaller than {relevant} here."
+    ),
+    "open": "This record does not settle whether {recorded} add up over visits.",
+}
+C13 = {
+    "supported": (
+        "The link is threshold-shaped in this record, near {estimate} {recorded} ({interval}); this is "
+        + NOT_EVIDENCE
+        + "."
+    ),
+    "weak": "A threshold did not beat every other way to explain the same ratings.",
+    "alarm": (
+        "The link has a threshold shape in this record, but {failed}, so it counts as not supported; this is "
+        + NOT_EVIDENCE
+        + "."
+    ),
+    "contradicted": (
+        "At every place searched, any {better} that goes with {recorded} past a threshold is smaller than "
+        "{relevant} here."
+    ),
+    "open": "This record neither shows a threshold nor rules one out.",
+}
+C15 = {
+    "supported": (
+        "Gaps between visits grew: later ones were {ratio} times as long as early ones (95% interval {low} "
+        "to {high}; {n} patients). This says how visits were booked, not that more were needed."
+    ),
+    "contradicted": (
+        "Visits were not closer together at the start: later gaps were {ratio} times as long as early ones "
+        "(95% interval {low} to {high}; {n} patients)."
+    ),
+    "open": (
+        "Whether visits were closer together at the start is not settled: later gaps were {ratio} times as "
+        "long as early ones (95% interval {low} to {high}; {n} patients)."
+    ),
+    "few": "Too few patients ({n}) have four or more dated visits to compare early with late gaps.",
+}
