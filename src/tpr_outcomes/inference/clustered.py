@@ -1,0 +1,185 @@
+r"""Shares and slopes when several visits come from one patient: the patient is the unit of chance.
+
+Standard errors come from leaving patients out one at a time (jackknife), which needs no random numbers and
+no model of how visits of a patient resemble each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from tpr_outcomes.errors import FitError
+
+Array = NDArray[np.float64]
+
+MOST_GROUPS = 200
+"""With more patients than this, they are left out in this many groups: more would only cost time."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with its uncertainty.
+
+    Attributes
+    ----------
+    term : str
+    estimate, std_error, conf_low, conf_high : float
+        NaN where it could not be estimated.
+    p_value : float
+        Two-sided; NaN where nothing is tested.
+    n_rows, n_patients : int
+        What it rests on.
+    note : str
+        How to read it, or why it could not be estimated.
+    """
+
+    term: str
+    estimate: float
+    std_error: float
+    conf_low: float
+    conf_high: float
+    p_value: float
+    n_rows: int
+    n_patients: int
+    note: str = ""
+
+
+def not_estimated(term: str, *, n_rows: int, n_patients: int, reason: str) -> Estimate:
+    """An estimate that could not be made, with its reason."""
+    return Estimate(term, math.nan, math.nan, math.nan, math.nan, math.nan, n_rows, n_patients, reason)
+
+
+def jackknife(statistic: Callable[[NDArray[np.bool_]], Array], patient: ArrayLike) -> Array:
+    r"""Covariance of a statistic, patients left out one at a time.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes a mask of the rows kept, (n,), and returns (k,) numbers.
+    patient : (n,) array_like of int
+
+    Returns
+    -------
+    ndarray, shape (k, k)
+        :math:`\frac{G-1}{G}\sum_g(\hat\theta_{(g)}-\bar\theta)(\hat\theta_{(g)}-\bar\theta)^\top` over G
+        groups: single patients, or :data:`MOST_GROUPS` groups of them where there are more. Efron & Stein
+        1981, doi:10.1214/aos/1176345462.
+
+    Raises
+    ------
+    FitError
+        With fewer than two patients.
+    """
+    groups = np.unique(np.asarray(patient), return_inverse=True)[1] % MOST_GROUPS
+    count = int(groups.max()) + 1 if groups.size else 0
+    if count < 2:
+        raise FitError("All rows come from one patient; uncertainty needs at least two.")
+    values = np.array([statistic(groups != group) for group in range(count)])
+    apart = values - values.mean(axis=0)
+    return np.asarray((count - 1) / count * apart.T @ apart)
+
+
+def wilson(share: float, std_error: float, *, n_patients: int, level: float = 0.95) -> tuple[float, float]:
+    r"""Wilson interval of a share at its effective sample size.
+
+    Parameters
+    ----------
+    share : float
+    std_error : float
+        Clustered standard error; 0 where every patient has the same share.
+    n_patients : int
+        Patients the share rests on.
+    level : float, optional
+
+    Returns
+    -------
+    tuple of float
+        ``conf_low, conf_high``, inside [0, 1] also where the share is 0 or 1.
+
+    Notes
+    -----
+    Wilson's interval (1927, doi:10.1080/01621459.1927.10502953) with
+    :math:`n^*=\hat p(1-\hat p)/\mathrm{se}^2` in place of n and Student's t on one less than the number of
+    patients. Where the standard error is 0 (all or none) it carries no information on clustering, and n* is
+    the number of patients: fully alike visits, the cautious end.
+    """
+    t = float(stats.t.ppf(0.5 + level / 2.0, n_patients - 1))
+    spread = share * (1.0 - share)
+    effective = spread / std_error**2 if std_error > 1e-9 and spread > 1e-12 else float(n_patients)
+    pull = t * t / effective
+    middle = (share + pull / 2.0) / (1.0 + pull)
+    half = t / (1.0 + pull) * math.sqrt(spread / effective + pull / (4.0 * effective))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def share_of(
+    term: str, yes: ArrayLike, patient: ArrayLike, *, level: float = 0.95, note: str = ""
+) -> Estimate:
+    """Share of rows that are true, patients left out one at a time.
+
+    Parameters
+    ----------
+    term : str
+    yes : (n,) array_like of bool
+    patient : (n,) array_like of int
+    """
+    said, who = np.asarray(yes, dtype=np.float64), np.asarray(patient)
+    people = int(np.unique(who).size)
+    if people < 2:
+        reason = f"diaries of {people} patients; a share with an interval needs two"
+        return not_estimated(term, n_rows=said.size, n_patients=people, reason=reason)
+    covariance = jackknife(lambda keep: np.array([said[keep].mean()]), who)
+    error = math.sqrt(float(covariance[0, 0]))
+    low, high = wilson(float(said.mean()), error, n_patients=people, level=level)
+    return Estimate(term, float(said.mean()), error, low, high, math.nan, said.size, people, note)
+
+
+def regression(
+    y: Array, X: Array, patient: ArrayLike, *, terms: dict[int, str], level: float = 0.95
+) -> tuple[Estimate, ...]:
+    """Least squares with patients left out one at a time; interval and p-value by Student's t.
+
+    Parameters
+    ----------
+    y : (n,) ; X : (n, p) ; patient : (n,)
+    terms : dict
+        Columns of X to report, and their names.
+
+    Returns
+    -------
+    tuple of Estimate
+
+    Notes
+    -----
+    Degrees of freedom: patients − 1. Each patient's cross-products are taken once, so leaving one out costs
+    one solve.
+    """
+    groups = np.unique(np.asarray(patient), return_inverse=True)[1]
+    people = int(groups.max()) + 1 if groups.size else 0
+    columns = list(terms)
+    order = np.argsort(groups, kind="stable")
+    opens = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    crossed = np.concatenate([X[:, :, None] * X[:, None, :], (X * y[:, None])[:, :, None]], axis=2)
+    sums = np.add.reduceat(crossed[order], opens, axis=0)
+    total = sums.sum(axis=0)
+
+    def coefficients(out: Array) -> Array:
+        left = total - out
+        return np.asarray(np.linalg.lstsq(left[:, :-1], left[:, -1], rcond=1e-12)[0])[columns]
+
+    whole = coefficients(np.zeros_like(total))
+    covariance = jackknife(lambda keep: coefficients(sums[~keep].sum(axis=0)), np.arange(people))
+    errors = np.sqrt(np.diag(covariance))
+    t = float(stats.t.ppf(0.5 + level / 2.0, people - 1))
+    rows = []
+    for name, value, error in zip(terms.values(), whole.tolist(), errors.tolist(), strict=True):
+        p_value = float(2.0 * stats.t.sf(abs(value) / error, people - 1)) if error > 0 else math.nan
+        low, high = value - t * error, value + t * error
+        rows.append(Estimate(name, value, error, low, high, p_value, y.size, people))
+    return tuple(rows)
