@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpr_outcomes.inference.resample import generator
-from tpr_outcomes.planning.draws import Array, Draws, visit_normals
+from tpr_outcomes.planning.draws import Array, Draws, visit_normals, visit_uniforms
 from tpr_outcomes.planning.truth import Truth
 
 Ints = NDArray[np.int64]
@@ -188,10 +188,10 @@ def _wobble(truth: Truth, draws: Draws, weeks: Array) -> Array:
 def _flares(truth: Truth, weeks: Array, seed: int) -> Array:
     """Sudden heavy-tailed rises that fade, shape (T, n)."""
     slots, n = weeks.shape
-    rng = generator(seed, "simulate", "flares")
-    size = truth.flare_scale * np.abs(rng.standard_t(3.0, (n, slots)).T)
+    sizes = generator(seed, "simulate", "flare sizes").standard_t(3.0, (n, slots)).T
+    size = truth.flare_scale * np.abs(sizes)
     chance = np.where(np.arange(slots) == 0, truth.flare_entry, truth.flare_prob)
-    starts = np.less(rng.random((n, slots)).T, chance[:, None])
+    starts = np.less(visit_uniforms(seed, "flares", n, slots), chance[:, None])
     flare = np.where(starts, size, 0.0)
     for slot in range(1, slots):
         flare[slot] += _kept(truth.flare_decay, truth, weeks, slot) * flare[slot - 1]
