@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import runpy
@@ -72,17 +73,34 @@ def test_a_python_that_is_not_there_is_named() -> None:
     assert "there is no python-of-nowhere here; Python 3.11 or newer is wanted" in ended.stderr
 
 
-@pytest.mark.parametrize("stage", ["venv", "uv", "nothing"])
-def test_the_set_up_says_what_failed(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No virtual environments; uv fails and pip takes over; neither works."""
+@pytest.mark.parametrize(
+    ("can", "last"),
+    [
+        ((), "this Python cannot make a virtual environment"),
+        (("venv",), "the packages in requirements.lock could not be installed"),
+        (("venv", "pip"), "tpr_outcomes itself could not be installed"),
+        (("venv", "sync"), "tpr_outcomes itself could not be installed"),
+        (("venv", "pip", "--editable"), "done"),
+        (("venv", "sync", "--editable"), "done"),
+    ],
+)
+def test_the_set_up_says_how_it_ended(
+    can: tuple[str, ...], last: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With only some of the steps working: the environment, the lock by uv or by pip, the package."""
     setup: dict[str, Any] = runpy.run_path(str(SETUP), run_name="setup")
     scope = setup["main"].__globals__
     said: list[str] = []
+
+    def run(*command: str | Path) -> bool:
+        step = next((word for word in ("--editable", "sync") if word in command), "pip")
+        return step in can
+
     monkeypatch.setitem(scope, "say", said.append)
-    monkeypatch.setitem(scope, "READY", Path(os.devnull).parent / "no-such-folder" / "ready")
-    monkeypatch.setitem(scope, "works", lambda *_: stage != "venv")
-    monkeypatch.setitem(scope, "run", lambda *command: stage == "uv" and "-m" in command)
-    with pytest.raises((SystemExit, FileNotFoundError)):
+    monkeypatch.setitem(scope, "READY", tmp_path / "ready")
+    monkeypatch.setitem(scope, "works", lambda *_: "venv" in can)
+    monkeypatch.setitem(scope, "run", run)
+    with contextlib.suppress(SystemExit):
         setup["main"]()
-    last = {"venv": "cannot make a virtual environment", "uv": "(pip;", "nothing": "could not be installed"}
-    assert last[stage] in said[-1]
+    assert said[-1].startswith(last)
+    assert (tmp_path / "ready").exists() == (last == "done")

@@ -99,33 +99,22 @@ def find_uv() -> Path | None:
     return None
 
 
-def install_with_uv(uv: Path) -> bool:
-    """Make the environment equal the lock, then add the package as it lies here."""
-    say("installing what requirements.lock names (uv)")
-    there = ["--quiet", "--python", PYTHON]
-    return run(uv, "pip", "sync", *there, "--require-hashes", LOCK) and run(
-        uv, "pip", "install", *there, "--no-deps", "--no-build-isolation", "--editable", ROOT
-    )
-
-
-def install_with_pip() -> bool:
-    """As `install_with_uv`, with pip; packages that left the lock stay until .venv is deleted."""
+def install_lock(uv: Path | None) -> bool:
+    """Make the environment equal the lock (with pip, what left the lock stays until .venv is deleted)."""
+    if uv is not None:
+        say("installing what requirements.lock names (uv)")
+        if run(uv, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes", LOCK):
+            return True
     if not have_pip():
         stop("there is neither uv nor pip. On Debian and Ubuntu: apt-get install python3-venv.")
     say("installing what requirements.lock names (pip; this takes a minute or two)")
-    pip = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--no-deps",
-    ]
-    return run(*pip, "--require-hashes", "--requirement", LOCK) and run(
-        *pip, "--no-build-isolation", "--editable", ROOT
-    )
+    return run(*PIP_INSTALL, "--no-deps", "--require-hashes", "--requirement", LOCK)
+
+
+def install_package(uv: Path | None) -> bool:
+    """Add the package as it lies here; what builds it came with the lock, so no network is asked for."""
+    install = PIP_INSTALL if uv is None else [uv, "pip", "install", "--quiet", "--python", PYTHON]
+    return run(*install, "--no-deps", "--no-build-isolation", "--editable", ROOT)
 
 
 def main() -> None:
@@ -134,8 +123,13 @@ def main() -> None:
     make_environment()
     READY.unlink(missing_ok=True)
     uv = find_uv()
-    if not ((uv is not None and install_with_uv(uv)) or install_with_pip()):
-        stop("the packages could not be installed; what failed is said above. A network to PyPI is needed.")
+    if not install_lock(uv):
+        stop(
+            "the packages in requirements.lock could not be installed; what failed is said above. "
+            "Is there a network?"
+        )
+    if not install_package(uv):
+        stop("tpr_outcomes itself could not be installed; what failed is said above.")
     READY.touch()
     say("done")
 
