@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from tpr_outcomes.cohort.visits import Visits
@@ -11,7 +12,7 @@ from tpr_outcomes.inference.tipping import true_threshold
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.phrases import end_of, say
 from tpr_outcomes.reporting.quantities import patients_past
-from tpr_outcomes.reporting.spelling import chances, number
+from tpr_outcomes.reporting.spelling import amount, chances, number
 
 FEW_PATIENTS = 100
 """Below this many patients the test of any dose link is anti-conservative, and a warning says so."""
@@ -39,8 +40,12 @@ def warnings(
         found.append(words.WARNINGS["few"])
     if decision.gate > 0:
         found += _record_warnings(evidence, visits)
+    if visits is not None and not math.isfinite(visits.scale.span):
+        found.append(words.WARNINGS["open_scale"])
+    if decision.gate > 0:
         found.append(words.WARNINGS["stopping"])
     counts = {"few": str(FEW_PATIENTS), "therapists": str(_therapists(visits))}
+    counts["span"] = amount(evidence.scale.span, evidence.scale.unit)
     return tuple(say(text, {**texts, **counts}) for text in found)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Decision, Evidence
 from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_MDR, LARGEST_THRESHOLD_MDR
@@ -27,7 +26,10 @@ def vocabulary(called: Terms) -> dict[str, str]:
         "many_capital": capital(called.many),
         "recorded": called.recorded,
         "outcome": called.outcome,
-        "outcome_capital": capital(called.outcome),
+        "outcome_capital": capital(called.outcome) if called.outcome == "pain" else f"The {called.outcome}",
+        "earlier": f"earlier {called.outcome}"
+        if called.outcome == "pain"
+        else f"the earlier {called.outcome}",
         "better": called.better,
         "better_capital": capital(called.better),
         "scale": called.scale,
@@ -58,8 +60,9 @@ def parts(evidence: Evidence, decision: Decision, called: Terms) -> dict[str, st
     if e.test is not None:
         texts |= _test_parts(e, texts, unit)
     return texts | {
-        "checks": _checks(e, texts) if decision.gate < 4 else _lead_only(e, texts),
-        "failed": listed(_check_words(e, texts, passed=False) + _check_words(e, texts, passed=None)),
+        # Without a link there is nothing that could survive adjustment: only the lead check has a say.
+        "checks": _checks(e, texts, ("mundlak", "lead") if decision.gate < 4 else ("lead",)),
+        "failed": listed(_failed(e, texts)),
         "reason": listed([say(text, texts) for text in _reasons(e, decision)]),
         "findings": _findings(e, texts),
         "help": _help(e, decision, texts),
@@ -67,7 +70,7 @@ def parts(evidence: Evidence, decision: Decision, called: Terms) -> dict[str, st
     }
 
 
-def _test_parts(evidence: Evidence, names: Mapping[str, str], unit: str) -> dict[str, str]:
+def _test_parts(evidence: Evidence, texts: Mapping[str, str], unit: str) -> dict[str, str]:
     """Parts about the threshold and the rivals."""
     assert evidence.test is not None
     scores, profile = evidence.test.scores, evidence.test.profile
@@ -76,21 +79,21 @@ def _test_parts(evidence: Evidence, names: Mapping[str, str], unit: str) -> dict
     bias, line = tipping_bias(evidence), line_relief(evidence)
     return {
         "rivals": str(len(scores.p_values)),
-        "hardest": say(words.RIVALS.get(hardest, hardest), names),
+        "hardest": say(words.RIVALS.get(hardest, hardest), texts),
         "chances": chances(scores.p_threshold),
         "chances_dose": chances(scores.p_dose),
         "estimate": number(profile.estimate),
-        "interval": interval(profile, names["many"]),
-        "relief": _relief(evidence, names, unit),
-        "before": _before(profile, names, unit),
-        "tipping": "" if bias is None else say(words.TIPPING, {**names, "tipping": amount(bias, unit)}),
-        "lasting": say(words.LASTING["check_failed" if lasting else "not_shown"], names),
+        "interval": interval(profile, texts["many"]),
+        "relief": _relief(evidence, texts, unit),
+        "before": _before(profile, texts, unit),
+        "tipping": "" if bias is None else say(words.TIPPING, {**texts, "tipping": amount(bias, unit)}),
+        "lasting": say(words.LASTING["check_failed" if lasting else "not_shown"], texts),
         "line": ""
         if line is None
         else say(
             words.LINE,
             {
-                **names,
+                **texts,
                 "relief": amount(line.estimate, unit),
                 "low": number(line.conf_low),
                 "high": number(line.conf_high),
@@ -125,50 +128,46 @@ def interval(profile: ThresholdProfile, many: str) -> str:
     )
 
 
-def _relief(evidence: Evidence, names: Mapping[str, str], unit: str) -> str:
+def _relief(evidence: Evidence, texts: Mapping[str, str], unit: str) -> str:
     assert evidence.test is not None and evidence.design is not None  # noqa: PT018
     profile = evidence.test.profile
     if not evidence.design.dose_95 > profile.estimate:
         return ""
-    return say(words.RELIEF, {**names, "relief": amount(profile.relief_95, unit)})
+    return say(words.RELIEF, {**texts, "relief": amount(profile.relief_95, unit)})
 
 
-def _before(profile: ThresholdProfile, names: Mapping[str, str], unit: str) -> str:
+def _before(profile: ThresholdProfile, texts: Mapping[str, str], unit: str) -> str:
     if not math.isfinite(profile.before_high):
-        return say(words.BEFORE["unbounded"], names)
+        return say(words.BEFORE["unbounded"], texts)
     kind = "bounded" if profile.before_high > 0 else "none"
-    return say(words.BEFORE[kind], {**names, "before": amount(max(profile.before_high, 0.0), unit)})
+    return say(words.BEFORE[kind], {**texts, "before": amount(max(profile.before_high, 0.0), unit)})
 
 
-def _check_words(evidence: Evidence, names: Mapping[str, str], *, passed: bool | None) -> list[str]:
-    """Words of the checks with this outcome."""
-    suffix = "undone" if passed is None else "failed"
-    found = [c for c in (evidence.mundlak, evidence.lead) if c is not None and c.passed is passed]
-    return [say(words.CHECKS[f"{check.name}_{suffix}"], names) for check in found]
+def _failed(evidence: Evidence, texts: Mapping[str, str]) -> list[str]:
+    """Clauses on what stands in the way of "supported": a failed check, or no adjustment for the patient."""
+    found = [
+        f"{c.name}_failed" for c in (evidence.mundlak, evidence.lead) if c is not None and c.passed is False
+    ]
+    if evidence.mundlak is not None and evidence.mundlak.passed is None:
+        found.append("mundlak_undone")
+    return [say(words.CHECKS[key], texts) for key in found]
 
 
-def _checks(evidence: Evidence, names: Mapping[str, str]) -> str:
-    """Say how the checks came out."""
-    failed = _check_words(evidence, names, passed=False)
-    undone = _check_words(evidence, names, passed=None)
-    if evidence.mundlak is None or evidence.lead is None:
-        return ""
-    if not failed and not undone:
-        return words.CHECKS["passed"]
-    parts = [words.CHECKS["some_failed"].format(what=text) for text in failed]
-    parts += [words.CHECKS["some_undone"].format(what=text) for text in undone]
-    if len(parts) == 1:
-        parts.append(words.CHECKS["only_passed"])
-    return " ".join(parts)
-
-
-def _lead_only(evidence: Evidence, names: Mapping[str, str]) -> str:
-    """Without a link there is nothing that could survive adjustment: only the lead check has a say."""
-    only = replace(evidence, mundlak=evidence.lead)
-    if evidence.lead is None or evidence.lead.passed:
-        return words.CHECKS["lead_passed"] if evidence.lead is not None else ""
-    kind, passed = ("some_undone", None) if evidence.lead.passed is None else ("some_failed", False)
-    return words.CHECKS[kind].format(what=_check_words(only, names, passed=passed)[0])
+def _checks(evidence: Evidence, texts: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """Say how the checks of these names came out."""
+    done = [c for c in (evidence.mundlak, evidence.lead) if c is not None and c.name in names]
+    if all(check.passed for check in done):
+        return {0: "", 1: words.CHECKS["one_passed"]}.get(len(done), words.CHECKS["passed"])
+    said = []
+    for check in done:
+        if not check.passed:
+            kind, key = ("undone", "what") if check.passed is None else ("failed", "failed")
+            said.append(
+                words.CHECKS[f"some_{kind}"].format(what=say(words.CHECKS[f"{check.name}_{key}"], texts))
+            )
+    if len(said) < len(done):
+        said.append(words.CHECKS["only_passed"])
+    return " ".join(said)
 
 
 def _reasons(evidence: Evidence, decision: Decision) -> list[str]:
@@ -188,12 +187,12 @@ def _reasons(evidence: Evidence, decision: Decision) -> list[str]:
     return [words.REASONS[rule] for rule in found]
 
 
-def _findings(evidence: Evidence, names: Mapping[str, str]) -> str:
+def _findings(evidence: Evidence, texts: Mapping[str, str]) -> str:
     """What was seen when asking whether the record can tell."""
     if evidence.design is None:
         return words.FINDINGS["obstacle"].format(obstacle=evidence.obstacle)
     design = evidence.design
-    texts = {**names, "share": percent(design.share_within_visit)}
+    texts = {**texts, "share": percent(design.share_within_visit)}
     parts = [words.FINDINGS["share"]] if design.dose_95 > 0 else []
     if design.patients_past.size:
         texts["past"] = str(int(design.patients_past.max()))
@@ -201,21 +200,21 @@ def _findings(evidence: Evidence, names: Mapping[str, str]) -> str:
     return " ".join(say(part, texts) for part in parts)
 
 
-def _help(evidence: Evidence, decision: Decision, names: Mapping[str, str]) -> str:
+def _help(evidence: Evidence, decision: Decision, texts: Mapping[str, str]) -> str:
     """What record would bring an answer."""
     if decision.label == "inconclusive":
         return words.HELP["more"]
     if decision.label != "not_identifiable":
         return ""
     if evidence.design is None:
-        return say(words.HELP["ratings"], names)
+        return say(words.HELP["ratings"], texts)
     parts = []
     if set(decision.reasons) & {"threshold_mdr", "linear_mdr", "no_dose"}:
         needed = patients_needed(evidence)
-        texts = {**names, "patients": "" if needed is None else f"{needed:,}"}
+        texts = {**texts, "patients": "" if needed is None else f"{needed:,}"}
         parts.append(say(words.HELP["spread" if needed is None else "patients"], texts))
     if "patients_past" in decision.reasons:
-        parts.append(say(words.HELP["past"], names))
+        parts.append(say(words.HELP["past"], texts))
     return " ".join(parts)
 
 

@@ -211,8 +211,11 @@ def data_summary(visits: Visits, evidence: Evidence) -> dict[str, Json]:
         "warnings": sum(problem.severity == "warning" for problem in visits.problems),
         "dose": r.dose,
         "scale": visits.scale.name,
+        "scale_span": evidence.scale.span,
         "rated": visits.rated,
         "time_basis": None if evidence.working is None else evidence.working.basis,
+        "random_effects": None if evidence.working is None else evidence.working.random,
+        "fit_status": None if evidence.working is None else evidence.working.fit.status,
         "source": {
             "kind": visits.source.kind,
             "sha256": visits.source.sha256,

@@ -30,7 +30,7 @@ class Terms:
     recorded : str
         "recorded twitches".
     outcome : str
-        "pain", or the name of the instrument.
+        "pain", or "score" on other instruments.
     better : str
         "relief" for pain, "improvement" for any other score.
     unit : str
@@ -63,7 +63,7 @@ def terms(dose: str, scale: Scale) -> Terms:
         one=one,
         many=many,
         recorded=f"recorded {many}",
-        outcome="pain" if pain else "the score",
+        outcome="pain" if pain else "score",
         better="relief" if pain else "improvement",
         unit=scale.unit,
         scale=scale.label,

@@ -233,10 +233,11 @@ HELP = {
 CHECKS = {
     "passed": "Both checks for hidden reasons passed.",
     "mundlak_failed": "the link did not hold once we took into account how {trait} each patient is",
-    "lead_failed": "earlier {outcome} predicts later {many}, so something not recorded guided the needle",
+    "lead_failed": "{earlier} predicts later {many}, so something not recorded guided the needle",
     "mundlak_undone": "how {trait} each patient is could not be taken into account",
-    "lead_undone": "whether something not recorded guided the needle could not be checked",
-    "lead_passed": "The check for hidden reasons passed.",
+    "mundlak_what": "taking into account how {trait} each patient is",
+    "lead_what": "whether something not recorded guided the needle",
+    "one_passed": "The check for hidden reasons passed.",
     "some_failed": "A check failed: {what}.",
     "some_undone": "A check could not be done: {what}.",
     "only_passed": "The other check passed.",
@@ -283,7 +284,7 @@ WHY = {
         "{better_capital} of up to {bound} at {top} {many} fits the ratings, and {relevant} would matter."
     ),
     "lead": (
-        "The ratings leave room for at most {bound} at {top} {many}, but earlier {outcome} predicts later "
+        "The ratings leave room for at most {bound} at {top} {many}, but {earlier} predicts later "
         "{many}. Something not recorded guided the needle and may mask a link, so we do not call it small."
     ),
 }
@@ -330,6 +331,10 @@ WARNINGS = {
     "therapists": (
         "With {therapists} therapists, differences between them could not be set apart from the {many}."
     ),
+    "open_scale": (
+        "The scale has no upper end. The mean first rating, {span}, stood in for its width, and what "
+        "counts as worth noticing hangs on that."
+    ),
     "stopping": "Patients who stop are taken to go on as their recorded {outcome} would suggest.",
 }
 """What to print beside a verdict (docs/methods/threshold-verdict.md, known failure modes)."""
@@ -344,7 +349,7 @@ ASSUMPTIONS = (
     "One patient's course says nothing of another's.",
 )
 ESTIMAND = (
-    "Change of the mean {outcome} rating with the total of {recorded} before it, at the same visit and the "
+    "Change of the mean {outcome} with the total of {recorded} before it, at the same visit and the "
     "same first rating, and whether it sets in only past a threshold."
 )
 

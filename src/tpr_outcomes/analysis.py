@@ -1,0 +1,233 @@
+"""The whole flow, prespecified: a plan, a record, and what the record says."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from tpr_outcomes.cohort.scales import SCALES
+from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.errors import PlanError, SourceError
+from tpr_outcomes.inference.evidence import decide, gather_evidence
+from tpr_outcomes.reporting.claims import answer_claims
+from tpr_outcomes.reporting.results import Evaluation
+from tpr_outcomes.reporting.verdict import judge
+
+Dose = Literal["twitches", "insertions", "sites", "sessions"]
+Progress = Callable[[str, float], None]
+"""Called with what is being done, and the share done (0 to 1)."""
+
+FEWEST_REPLICATES = 99
+MOST_REPLICATES = 1_000_000
+LARGEST_SEED = 2**63 - 1
+_WANTED = {
+    "title": "text",
+    "dose": f"one of {', '.join(get_args(Dose))}",
+    "scale": f"one of {', '.join(SCALES)}",
+    "rated": "before or after (the needling of the same visit)",
+    "replicates": f"a whole number from {FEWEST_REPLICATES} to {MOST_REPLICATES:,}",
+    "seed": "a whole number from 0",
+    "columns": 'a table [columns] with lines such as pain = "your column"',
+}
+
+
+class AnalysisPlan(BaseModel):
+    """Everything that has to be settled before looking at the answer.
+
+    Attributes
+    ----------
+    title : str
+        What the report is called.
+    dose : str
+        Column whose sum is the dose: twitches, insertions, sites or sessions.
+    scale : str
+        Instrument of the ratings, a key of :data:`~tpr_outcomes.cohort.scales.SCALES`.
+    rated : {"before", "after"}
+        When pain was rated relative to the needling of the same visit.
+    replicates : int
+        Multiplier bootstrap replicates, 99 to a million.
+    seed : int
+        0 or larger.
+    columns : dict of str to str
+        The user's names for our columns; used when the record is read.
+
+    Examples
+    --------
+    >>> AnalysisPlan(dose="sessions").replicates
+    1999
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    title: str = ""
+    dose: Dose = "twitches"
+    scale: str = "nrs"
+    rated: Literal["before", "after"] = "before"
+    replicates: int = Field(default=1999, ge=FEWEST_REPLICATES, le=MOST_REPLICATES)
+    seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
+    columns: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("scale")
+    @classmethod
+    def _known_scale(cls, value: str) -> str:
+        if value not in SCALES:
+            raise ValueError("unknown scale")
+        return value
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read a plan from a TOML file.
+
+        Raises
+        ------
+        SourceError
+            When the file cannot be opened.
+        PlanError
+            When it is not TOML or not a plan; every fault is named at once.
+        """
+        try:
+            content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SourceError(f"The plan cannot be opened ({error.strerror}); check its path.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise PlanError(
+                f"The plan is not valid TOML: {error}. Write lines such as seed = 1 or dose = 'twitches'."
+            ) from error
+        return cls.checked(content)
+
+    @classmethod
+    def checked(cls, content: Mapping[str, Any]) -> Self:
+        """Make a plan of settings, naming every fault at once.
+
+        Raises
+        ------
+        PlanError
+            With one line per fault: the key, what was seen, what is wanted.
+        """
+        try:
+            return cls.model_validate(dict(content))
+        except ValidationError as error:
+            faults = dict.fromkeys(_fault(fault) for fault in error.errors(include_url=False))
+        raise PlanError(
+            "\n".join(["The plan cannot be used as it stands.", *(f"- {line}" for line in faults)])
+        )
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    """One line on one fault of a plan."""
+    key = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, _WANTED, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else f" Known settings: {', '.join(_WANTED)}."
+        return f"{key!r} is not a setting.{hint}"
+    seen = repr(fault["input"])
+    seen = seen if len(seen) <= 40 else f"{seen[:37]}…"
+    near = difflib.get_close_matches(str(fault["input"]), SCALES if key == "scale" else get_args(Dose), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near and key in ("scale", "dose") else ""
+    return f"{key} is {seen}; wanted is {_WANTED[key]}.{hint}"
+
+
+def evaluate(
+    visits: Visits,
+    plan: AnalysisPlan | Mapping[str, Any] | str | Path | None = None,
+    *,
+    seed: int | None = None,
+    replicates: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Ask a record whether it supports a cumulative threshold, and answer all thirty claims.
+
+    Parameters
+    ----------
+    visits : Visits
+        The record (:func:`~tpr_outcomes.cohort.visits.read_visits`).
+    plan : AnalysisPlan, mapping, str or Path, optional
+        The plan, its settings, or a TOML file with them.
+    seed, replicates : int, optional
+        In place of the plan's.
+    progress : callable, optional
+        Called with what is being done and the share done.
+
+    Returns
+    -------
+    Evaluation
+        The same for the same record, plan and version, on any number of processors.
+
+    Raises
+    ------
+    PlanError
+        When the plan is not valid, contradicts how the record was read, or names a dose it does not hold.
+    """
+    from threadpoolctl import threadpool_limits
+
+    tell = progress or _quiet
+    chosen = settle(visits, plan, seed=seed, replicates=replicates)
+    with threadpool_limits(limits=1):  # numbers must not depend on how many threads add them up
+        tell("testing the threshold against its rivals", 0.0)
+        evidence = gather_evidence(
+            close_scale(visits), dose=chosen.dose, replicates=chosen.replicates, seed=chosen.seed
+        )
+        tell("answering the thirty claims", 0.8)
+        decision = decide(evidence)
+        finding = judge(evidence, decision, visits=visits)
+        claims = answer_claims(evidence, decision, visits)
+    tell("evaluated", 1.0)
+    settings = {**chosen.model_dump(), "scale": visits.scale.name, "rated": visits.rated}
+    return Evaluation(settings, visits, evidence, decision, finding, claims)
+
+
+def _quiet(what: str, share: float) -> None:
+    """Tell nobody."""
+
+
+def settle(
+    visits: Visits,
+    plan: AnalysisPlan | Mapping[str, Any] | str | Path | None,
+    *,
+    seed: int | None = None,
+    replicates: int | None = None,
+) -> AnalysisPlan:
+    """Return the plan as it will be run: settings given here come before the plan's.
+
+    Raises
+    ------
+    PlanError
+        As in :func:`evaluate`.
+    """
+    if isinstance(plan, str | Path):
+        plan = AnalysisPlan.from_toml(plan)
+    given = plan.model_dump(exclude_unset=True) if isinstance(plan, AnalysisPlan) else dict(plan or {})
+    given |= {key: value for key, value in (("seed", seed), ("replicates", replicates)) if value is not None}
+    chosen = AnalysisPlan.checked(given)
+    for key, read in (("scale", visits.scale.name), ("rated", visits.rated)):
+        if key in given and given[key] != read:
+            raise PlanError(
+                f"The plan has {key} = {given[key]!r}, but the record was read with {read!r}. "
+                f"Read it with {key}={given[key]!r}, or leave {key} out of the plan."
+            )
+    return chosen
+
+
+def close_scale(visits: Visits) -> Visits:
+    """Give a scale without an upper end a width: the mean first rating.
+
+    Without one nothing could be called large or small. A tenth of the first rating, the smallest change
+    called important in the IMMPACT recommendations (doi:10.1016/j.jpain.2007.09.005), is then the least
+    worth noticing. Other records come back as they are.
+    """
+    if math.isfinite(visits.scale.span):
+        return visits
+    first = visits.table.loc[
+        visits.table["visit"] == visits.table.groupby("patient")["visit"].transform("min")
+    ]
+    mean = float(np.nanmean(first["pain"])) if first["pain"].notna().any() else 1.0
+    top = visits.scale.minimum + max(mean - visits.scale.minimum, 1.0)
+    return dataclasses.replace(visits, scale=dataclasses.replace(visits.scale, maximum=top))
