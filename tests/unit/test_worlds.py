@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -487,3 +488,9 @@ def test_an_unknown_world_is_met_with_the_nearest(name: str, hint: str) -> None:
 def test_a_base_comes_first() -> None:
     with pytest.raises(PlanError, match="Put it first"):
         get_world("thr40+N3")
+
+
+def test_the_methods_page_names_every_part_of_a_name(root: Path) -> None:
+    page = (root / "docs" / "methods" / "simulated-worlds.md").read_text(encoding="utf-8")
+    parts = {part.removeprefix("A-") for name in WORLDS for part in name.split("+")}
+    assert [part for part in sorted(parts) if f"`{part}`" not in page] == []
