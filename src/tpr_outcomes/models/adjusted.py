@@ -25,8 +25,8 @@ from tpr_outcomes.models.working import Working, full_rank
 
 Array = NDArray[np.float64]
 
-RATINGS_PER_BAND = 60
-FEWEST_BANDS, MOST_BANDS = 3, 8
+RATINGS_PER_BAND = 40
+FEWEST_BANDS, MOST_BANDS = 4, 8
 FEWEST_PER_VISIT = 5
 """Visits with fewer ratings than this are not averaged or shown."""
 
@@ -86,7 +86,7 @@ def dose_bands(working: Working, *, bands: int | None = None) -> DoseBands:
     ----------
     working : Working
     bands : int, optional
-        Number of bands; default one per 60 ratings, from 3 to 8. Ties in the dose may leave fewer.
+        Number of bands; default one per 40 ratings, from 4 to 8. Ties in the dose may leave fewer.
 
     Raises
     ------

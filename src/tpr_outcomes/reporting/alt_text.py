@@ -1,0 +1,135 @@
+"""What each figure shows, in words, from the very numbers it draws: the finding, not the decoration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tpr_outcomes.inference.evidence import TEST_LEVEL
+from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.drawn import (
+    Courses,
+    DesignPicture,
+    DosePicture,
+    Flow,
+    ProfilePicture,
+    Rival,
+    Spread,
+)
+from tpr_outcomes.reporting.spelling import Terms, amount, listed, number, percent
+from tpr_outcomes.reporting.words_report import ALT
+
+
+def courses_alt(drawn: Courses, called: Terms) -> str:
+    """First and last average, and what is left without the dose."""
+    if drawn.course is None:
+        return say.fill(ALT["courses_lines"], called, patients=f"{drawn.n_patients:,}")
+    c = drawn.course
+    return say.fill(
+        ALT["courses"],
+        called,
+        first=number(float(c.observed.estimate[0])),
+        at=f"{c.observed.at[0]:.0f}",
+        n_first=f"{c.n[0]:,}",
+        last=number(float(c.observed.estimate[-1])),
+        end=f"{c.observed.at[-1]:.0f}",
+        n_last=f"{c.n[-1]:,}",
+        without=number(float(c.without_dose.estimate[-1])),
+        low=number(float(c.without_dose.conf_low[-1])),
+        high=number(float(c.without_dose.conf_high[-1])),
+    )
+
+
+def dose_alt(drawn: DosePicture, called: Terms) -> str:
+    """The highest band against the lowest, and the curve drawn strong."""
+    d = drawn.bands.difference
+    text = say.fill(
+        ALT["dose"],
+        called,
+        low_from=number(float(drawn.bands.low[0])),
+        low_to=number(float(drawn.bands.high[0])),
+        high_from=number(float(drawn.bands.low[-1])),
+        high_to=number(float(drawn.bands.high[-1])),
+        difference=say.signed(float(d.estimate[-1])),
+        low=say.signed(float(d.conf_low[-1])),
+        high=say.signed(float(d.conf_high[-1])),
+    )
+    if drawn.threshold is not None:
+        return f"{text} {say.fill(ALT['dose_threshold'], called, threshold=number(drawn.threshold))}"
+    if drawn.stressed:
+        curve = say.fill(say.CURVES[drawn.stressed], called).replace("\n", " ")
+        return f"{text} {ALT['dose_best'].format(curve=curve)}"
+    return f"{text} {ALT['dose_none']}"
+
+
+def profile_alt(drawn: ProfilePicture, called: Terms) -> str:
+    """Place and interval where they are reported, else that they are not."""
+    if not drawn.shown:
+        return say.fill(ALT["profile_none"], called)
+    p = drawn.profile
+    words = say.profile_label(drawn, called).replace("\n", ", ")
+    return say.fill(ALT["profile"], called, words=words.replace(":,", ":"), limit=number(p.limit))
+
+
+def spread_alt(drawn: Spread, called: Terms) -> str:
+    """How totals rise with visits, and how much they differ within one."""
+    middle = int(np.argmax(drawn.n.cumsum() >= drawn.n.sum() / 2))
+    return say.fill(
+        ALT["spread"],
+        called,
+        first=number(float(drawn.quantiles[2, 0])),
+        at=f"{drawn.at[0]:.0f}",
+        last=number(float(drawn.quantiles[2, -1])),
+        end=f"{drawn.at[-1]:.0f}",
+        middle=f"{drawn.at[middle]:.0f}",
+        low=number(float(drawn.quantiles[1, middle])),
+        high=number(float(drawn.quantiles[3, middle])),
+        share=percent(drawn.share),
+    )
+
+
+def rivals_alt(drawn: Sequence[Rival], called: Terms) -> str:
+    """Which rivals the threshold does not beat."""
+    tested = [r for r in drawn if r.p_value is not None]
+    kept = [r for r in tested if r.p_value is not None and r.p_value >= TEST_LEVEL]
+    hardest = max(tested, key=lambda r: r.p_value or 0.0)
+    texts = {
+        "n": str(len(tested)),
+        "k": str(len(tested) - len(kept)),
+        "largest": say.p_text(hardest.p_value),
+        "hardest": _rival(hardest, called),
+        "bic": say.signed(min((r.bic for r in drawn if r.bic is not None), default=float("nan"))),
+        "kept": listed([f"“{_rival(r, called)}”" for r in kept]),
+    }
+    return say.fill(ALT["rivals_some" if kept else "rivals_all"], called, **texts)
+
+
+def _rival(rival: Rival, called: Terms) -> str:
+    return say.fill(say.RIVALS.get(rival.name, rival.name), called)
+
+
+def design_alt(drawn: DesignPicture, called: Terms) -> str:
+    """The best knot and whether it is good enough."""
+    best = int(np.argmin(drawn.mdr))
+    if not np.isfinite(drawn.mdr[best]):
+        return say.fill(ALT["design_none"], called)
+    return say.fill(
+        ALT["design"],
+        called,
+        best=amount(float(drawn.mdr[best]), called.unit),
+        knot=number(float(drawn.knots[best])),
+        past=f"{drawn.past[best]:,}",
+        limit=amount(drawn.limit, called.unit),
+        within=f"{int((drawn.mdr <= drawn.limit).sum())}",
+        knots=f"{drawn.knots.size}",
+    )
+
+
+def flow_alt(drawn: Flow, called: Terms) -> str:
+    """The boxes, read out."""
+    boxes, asides = say.flow_boxes(drawn, called)
+    parts = [f"{title} {detail}" for title, detail in boxes]
+    for i, (title, lines) in enumerate(asides):
+        parts.insert(2 * i + 1, f"{title}{': ' + '; '.join(lines) if lines else ''}")
+    return ". ".join(part.replace("\n", " ").replace("  ", " ") for part in parts) + "."

@@ -1,0 +1,96 @@
+"""The pictures of an evaluation: what is drawn, with its title, caption and alternative text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.inference.evidence import Decision, Evidence
+from tpr_outcomes.reporting import alt_text, drawn
+from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.spelling import Terms, terms
+
+Drawn = (
+    drawn.Courses
+    | drawn.DosePicture
+    | drawn.ProfilePicture
+    | drawn.Spread
+    | tuple[drawn.Rival, ...]
+    | drawn.DesignPicture
+    | drawn.Flow
+)
+
+
+class Evaluated(Protocol):
+    """What a picture needs of an evaluation."""
+
+    @property
+    def visits(self) -> Visits:
+        """The record."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """The numbers."""
+
+    @property
+    def decision(self) -> Decision:
+        """What they decide."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure before it is drawn.
+
+    Attributes
+    ----------
+    name : str
+        Key and file name.
+    drawn : object
+        What it shows (:mod:`tpr_outcomes.reporting.drawn`).
+    called : Terms
+        What dose and outcome are called.
+    title, caption, alt : str
+    """
+
+    name: str
+    drawn: Drawn
+    called: Terms
+    title: str
+    caption: str
+    alt: str
+
+
+def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
+    """Every picture the record carries, in the order of the report."""
+    e, visits, decision = evaluation.evidence, evaluation.visits, evaluation.decision
+    called = terms(e.ratings.dose, e.scale)
+    texts = {"direction": say.DIRECTION[e.scale.higher_is_worse], "drawn": "", "patients": ""}
+    found: list[Picture] = []
+
+    def add(name: str, what: Drawn, alt: str) -> None:
+        title, caption = (say.fill(text, called, **texts) for text in say.FIGURES[name])
+        found.append(Picture(name, what, called, title, caption, alt))
+
+    dose = drawn.dose_picture(e, decision)
+    if dose is not None:
+        add("dose", dose, alt_text.dose_alt(dose, called))
+    courses = drawn.courses(visits, e)
+    if courses is not None:
+        texts |= {"drawn": f"{len(courses.lines):,}", "patients": f"{courses.n_patients:,}"}
+        add("courses", courses, alt_text.courses_alt(courses, called))
+    profile = drawn.profile_picture(e, decision)
+    if profile is not None:
+        add("profile", profile, alt_text.profile_alt(profile, called))
+    spread = drawn.spread(e)
+    if spread is not None:
+        add("spread", spread, alt_text.spread_alt(spread, called))
+    rivals = drawn.rivals(e)
+    if rivals:
+        add("rivals", rivals, alt_text.rivals_alt(rivals, called))
+    design = drawn.design_picture(e)
+    if design is not None:
+        add("design", design, alt_text.design_alt(design, called))
+    flow = drawn.flow(visits, e)
+    add("flow", flow, alt_text.flow_alt(flow, called))
+    return tuple(found)

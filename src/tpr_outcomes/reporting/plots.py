@@ -1,0 +1,410 @@
+"""Axes-level figures: what :mod:`tpr_outcomes.reporting.drawn` prepared goes in, the Axes come out.
+
+Nothing is computed here. Lines differ in dash and lightness as well as in colour (Okabe and Ito's palette),
+labels stand at what they name, and no text is smaller than nine points at the size a figure is shown. There
+is no pyplot and no global state; the same result gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tpr_outcomes.inference.evidence import TEST_LEVEL
+from tpr_outcomes.models.fitting import Interval
+from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.drawn import (
+    Courses,
+    DesignPicture,
+    DosePicture,
+    Flow,
+    ProfilePicture,
+    Rival,
+    Spread,
+)
+from tpr_outcomes.reporting.pictures import Evaluated, Picture, pictures
+from tpr_outcomes.reporting.plot_style import (
+    BLUE,
+    CURVE_STYLES,
+    DASHED,
+    DOTTED,
+    EMPTY,
+    FAINT,
+    FULL,
+    INK,
+    MARGINS,
+    NARROW,
+    PALE,
+    RED,
+    RULE,
+    SOFT,
+    STYLE,
+    WIDE,
+    spread_apart,
+)
+from tpr_outcomes.reporting.spelling import Terms, amount, number, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+
+# --- one figure each ------------------------------------------------------------------------------
+
+
+def plot_dose(drawn: DosePicture, ax: Axes, called: Terms) -> Axes:
+    """Rating by dose band, background held fixed, with the rival curves."""
+    end = float(drawn.grid[-1])
+    for curve in drawn.curves:
+        color, dash = CURVE_STYLES[curve.name]
+        width = 2.8 if curve.name == drawn.stressed else 1.3
+        ax.plot(drawn.grid, curve.estimate, color=color, linestyle=dash, linewidth=width, gid=curve.name)
+    d = drawn.bands.difference
+    reach = np.vstack([d.at - drawn.bands.low, np.minimum(drawn.bands.high, end) - d.at])
+    error = np.vstack([d.estimate - d.conf_low, d.conf_high - d.estimate])
+    ax.errorbar(d.at, d.estimate, xerr=reach, fmt="none", ecolor=FAINT, elinewidth=1.0, zorder=4)
+    look: dict[str, Any] = {"color": INK, "markersize": 6, "elinewidth": 1.4, "capsize": 3}
+    ax.errorbar(d.at, d.estimate, yerr=error, fmt="o", zorder=5, gid="bands", **look)
+    ax.set_xlim(0.0, end)
+    ax.set_ylim(*_reach(drawn))
+    if drawn.threshold is not None:
+        ax.axvline(drawn.threshold, color=BLUE, linewidth=0.9, linestyle=DOTTED, zorder=1, gid="threshold")
+        text = say.fill(say.LABELS["at"], called, value=number(drawn.threshold))
+        _note(ax, text, (drawn.threshold, 1.0), up=True, offset=(4, -2), color=BLUE, va="top")
+    ends = [float(curve.estimate[-1]) for curve in drawn.curves]
+    names = [say.fill(say.CURVES[curve.name], called) for curve in drawn.curves]
+    colors = [SOFT if curve.name == "none" else CURVE_STYLES[curve.name][0] for curve in drawn.curves]
+    strong = [curve.name == drawn.stressed for curve in drawn.curves]
+    _label_ends(ax, end, ends, names, colors, strong=strong)
+    ax.set_xlabel(say.fill(say.LABELS["dose"], called))
+    ax.set_ylabel(say.fill(say.LABELS["difference"], called))
+    return ax
+
+
+def plot_courses(drawn: Courses, ax: Axes, called: Terms) -> Axes:
+    """Each patient's ratings, their average, and the average without its dose part."""
+    for visit, pain in drawn.lines:
+        ax.plot(visit, pain, color=INK, alpha=0.14, linewidth=0.9, gid="patient")
+    last = max(float(visit[-1]) for visit, _ in drawn.lines)
+    ax.set_ylim(drawn.scale.minimum - 0.02 * drawn.scale.span, _top(drawn))
+    if drawn.course is not None:
+        course = drawn.course
+        last = float(course.observed.at[-1])
+        _band(ax, course.without_dose, RED, "without", DASHED)
+        _band(ax, course.observed, BLUE, "average", "solid", marker="o")
+        ends = [float(i.estimate[-1]) for i in (course.without_dose, course.observed)]
+        texts = [say.fill(say.LABELS["without_dose"], called), say.LABELS["average"]]
+        _label_ends(ax, last, ends, texts, [RED, BLUE])
+        every = 1 + int(course.observed.at.size // (18 * ax.get_position().width))
+        at, n = course.observed.at[::every], course.n[::every]
+        ax.set_xticks(at, [f"{a:.0f}\n{k}" for a, k in zip(at, n, strict=True)], linespacing=1.5)
+    ax.set_xlim(0.9, last + 0.1)
+    ax.set_xlabel(say.LABELS["visit" if drawn.course is None else "visit_rated"])
+    ax.set_ylabel(say.outcome_label(drawn.scale))
+    return ax
+
+
+def plot_profile(drawn: ProfilePicture, ax: Axes, called: Terms) -> Axes:
+    """Deviance of each threshold above the best, with the limit and, if reported, the interval."""
+    p = drawn.profile
+    end = float(p.grid[-1])
+    ax.plot(p.grid, p.deviance, color=BLUE if drawn.shown else FAINT, linewidth=2.4, gid="deviance", zorder=3)
+    ax.axhline(p.limit, color=INK, linewidth=1.0, linestyle=DASHED, gid="limit")
+    ax.set_ylim(0.0, max(float(p.deviance.max()), 2.0 * p.limit) * 1.08)
+    ax.set_xlim(0.0, end * 1.01)
+    limit = say.LABELS["limit"].format(limit=number(p.limit))
+    _note(ax, limit, (0.01, p.limit), across=True, offset=(0, 4))
+    if drawn.shown:
+        ax.axvspan(p.conf_low, p.conf_high, color=PALE, linewidth=0, zorder=0, gid="interval")
+        ax.axvline(p.estimate, color=BLUE, linewidth=1.2, linestyle=DOTTED, gid="estimate")
+        left = p.conf_high < 0.6 * end
+        at, side, ha = (p.conf_high, 6, "left") if left else (p.conf_low, -6, "right")
+        _note(ax, say.profile_label(drawn, called), (at, 0.97), up=True, offset=(side, 0), ha=ha, va="top")
+    else:
+        text = textwrap.fill(say.LABELS["not_supported"], 44)
+        _note(ax, text, (0.5, 0.95), ha="center", va="top", size=11.5, color=SOFT)
+    ax.set_xlabel(say.fill(say.LABELS["threshold"], called))
+    ax.set_ylabel(say.LABELS["deviance"])
+    return ax
+
+
+def plot_spread(drawn: Spread, ax: Axes, called: Terms) -> Axes:
+    """Cumulative dose by visit number: points, and where the middle half and most of them lie."""
+    golden = np.modf(np.arange(drawn.visit.size) * 0.6180339887)[0]
+    look: dict[str, Any] = {"color": INK, "alpha": 0.16, "markersize": 3.4, "markeredgewidth": 0}
+    ax.plot(drawn.visit + 0.28 * (2.0 * golden - 1.0), drawn.dose, "o", gid="ratings", **look)
+    low, lower, middle, upper, high = drawn.quantiles
+    ax.vlines(drawn.at, low, high, color=BLUE, linewidth=1.4, gid="most")
+    ax.vlines(drawn.at, lower, upper, color=BLUE, linewidth=6.0, gid="half")
+    ax.plot(drawn.at, middle, "o", color="white", markersize=4, markeredgecolor=BLUE, zorder=4, gid="median")
+    ax.set_xlim(float(drawn.at[0]) - 0.6, float(drawn.at[-1]) + 0.6)
+    ax.set_ylim(0.0, max(float(np.quantile(drawn.dose, 0.995)), float(high.max()), 1.0) * 1.25)
+    ax.set_xticks(drawn.at[:: 1 + drawn.at.size // 14])
+    ax.xaxis.set_major_formatter("{x:.0f}")
+    share = say.fill(say.LABELS["share"], called, share=percent(drawn.share))
+    _note(ax, share, (0.02, 0.99), va="top")
+    ax.set_xlabel(say.LABELS["visit"])
+    ax.set_ylabel(say.fill(say.LABELS["total"], called))
+    return ax
+
+
+def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, narrow: bool = False) -> None:
+    """Per rival, the p-value of the threshold against it (left) and the BIC between them (right)."""
+    left, right = axes
+    rows = np.arange(len(drawn))[::-1]
+    p = np.array([np.nan if r.p_value is None else r.p_value for r in drawn])
+    bic = np.array([np.nan if r.bic is None else r.bic for r in drawn])
+    panels = ((left, p, TEST_LEVEL, p < TEST_LEVEL, "p"), (right, bic, 0.0, bic > 0, "bic"))
+    for ax, values, edge, beaten, gid in panels:
+        kept = ~beaten & np.isfinite(values)
+        ax.hlines(rows, 0.0, 1.0, color=RULE, linewidth=0.8, transform=ax.get_yaxis_transform(), zorder=0)
+        ax.axvline(edge, color=INK, linewidth=1.0, linestyle=DASHED)
+        ax.plot(values[beaten], rows[beaten], gid=f"{gid}-beaten", **FULL)
+        ax.plot(values[kept], rows[kept], gid=f"{gid}-not-beaten", **EMPTY)
+        ax.set_ylim(-0.7, len(drawn) - 0.3)
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+    names = [say.fill(say.RIVALS.get(r.name, r.name), called) for r in drawn]
+    if narrow:
+        names = [textwrap.fill(name, 15) for name in names]
+    left.set_yticks(rows, names, color=INK, fontsize=10)
+    right.set_yticks(rows, [""] * rows.size)
+    left.set_xscale("log")
+    left.set_xlim(min(2e-4, float(np.nanmin(p)) / 2.0), 1.8)
+    ticks = [0.001, 0.05, 1.0] if narrow else [0.001, 0.01, 0.05, 0.2, 1.0]
+    left.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    left.minorticks_off()
+    right.margins(x=0.12)
+    left.set_xlabel(say.LABELS["p_value_narrow" if narrow else "p_value"])
+    right.set_xlabel(say.LABELS["bic_narrow" if narrow else "bic"])
+
+
+def plot_design(drawn: DesignPicture, axes: Sequence[Axes], called: Terms) -> None:
+    """Smallest relief that could be seen past each threshold (top), and patients past it (bottom)."""
+    top, bottom = axes
+    seen = np.isfinite(drawn.mdr)
+    ceiling = 2.6 * drawn.limit
+    end = float(drawn.knots[-1]) * 1.04
+    top.fill_between([0.0, end], 0.0, drawn.limit, color=PALE, alpha=0.6, linewidth=0)
+    top.plot(drawn.knots[seen], drawn.mdr[seen], "o-", color=INK, markersize=5, linewidth=1.5, gid="mdr")
+    for value, key, dash in ((drawn.limit, "mdr_limit", DASHED), (drawn.relevant, "relevant", DOTTED)):
+        top.axhline(value, color=BLUE, linewidth=1.1, linestyle=dash, gid=key)
+        text = say.fill(say.LABELS[key], called, value=amount(value, called.unit))
+        _note(top, text, (0.01, value), across=True, offset=(0, -3), color=BLUE, va="top", ground=0.0)
+    if not (drawn.mdr[seen] <= ceiling).any():
+        _note(top, textwrap.fill(say.LABELS["off_scale"], 40), (0.5, 0.93), ha="center", va="top", color=SOFT)
+    top.set_ylim(0.0, ceiling)
+    top.tick_params(labelbottom=False)
+    top.set_ylabel(say.fill(say.LABELS["mdr"], called))
+    bottom.vlines(drawn.knots, 0, drawn.past, color=SOFT, linewidth=4.0, gid="past")
+    bottom.axhline(drawn.fewest, color=BLUE, linewidth=1.1, linestyle=DASHED, gid="fewest")
+    _note(bottom, f"{drawn.fewest}", (1.01, drawn.fewest), across=True, color=BLUE, va="center", ground=0.0)
+    bottom.set_ylim(0, max(float(drawn.past.max()), drawn.fewest * 2.0) * 1.1)
+    bottom.set_ylabel(say.LABELS["past"])
+    bottom.set_xlabel(say.fill(say.LABELS["threshold"], called))
+    for ax in axes:
+        ax.set_xlim(0.0, end)
+
+
+def plot_flow(drawn: Flow, ax: Axes, called: Terms) -> Axes:
+    """Boxes from the rows read to the ratings analysed, with what was left out on the way."""
+    from matplotlib.patches import FancyBboxPatch
+
+    ax.set_axis_off()
+    ax.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
+    boxes, asides = say.flow_boxes(drawn, called)
+    width, height, heights = 0.42, 0.20, (0.89, 0.5, 0.11)
+    middle = 0.01 + width / 2
+    shape = "round,pad=0,rounding_size=0.012"
+    for (title, detail), y in zip(boxes, heights, strict=True):
+        last = y == heights[-1]
+        look: dict[str, Any] = {"fc": "white", "ec": BLUE if last else FAINT, "lw": 1.8 if last else 1.0}
+        ax.add_patch(FancyBboxPatch((0.01, y - height / 2), width, height, shape, **look))
+        text: dict[str, Any] = {"ha": "center", "gid": "box"}
+        ax.text(middle, y + 0.01, title, va="bottom", fontsize=11.5, fontweight="bold", **text)
+        ax.text(middle, y - 0.01, detail, va="top", fontsize=10, color=SOFT, **text)
+    arrow = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    for (title, lines), (start, end) in zip(asides, pairwise(heights), strict=True):
+        y = (start + end) / 2
+        ax.annotate("", (middle, end + height / 2), (middle, start - height / 2), arrowprops=arrow)
+        ax.plot([middle, width + 0.05], [y, y], color=SOFT, linewidth=1.0)
+        text = {"va": "center", "fontsize": 10, "linespacing": 1.4, "gid": "aside"}
+        ax.text(width + 0.06, y, "\n".join([title, *lines]), **text)
+    return ax
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """One figure, ready to be written.
+
+    Attributes
+    ----------
+    svg : str
+        For a screen or a page.
+    png : bytes
+        The same at 200 dots per inch.
+    alt, caption : str
+        The finding in words; how to read the figure.
+    title : str
+    narrow : str
+        The same numbers drawn for a telephone, SVG.
+    """
+
+    svg: str
+    png: bytes
+    alt: str
+    caption: str
+    title: str = ""
+    narrow: str = ""
+
+
+def all_figures(evaluation: Evaluated) -> dict[str, FigureFile]:
+    """Draw every figure the record carries, in the order of the report.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Anything with ``visits``, ``evidence`` and ``decision``.
+
+    Returns
+    -------
+    dict of str to FigureFile
+        Keys among ``dose, courses, profile, spread, rivals, design, flow``; what cannot be drawn is left out.
+    """
+    return {picture.name: figure_file(picture) for picture in pictures(evaluation)}
+
+
+def figure_file(picture: Picture) -> FigureFile:
+    """Draw one picture for screen, paper and telephone."""
+    import matplotlib as mpl
+
+    png = io.BytesIO()
+    with mpl.rc_context():
+        mpl.rcdefaults()  # nobody's own settings change the bytes; undone on leaving the context
+        with mpl.rc_context(STYLE):
+            wide = draw(picture)
+            wide.savefig(png, format="png", dpi=200, metadata={"Software": None})
+            svg, narrow = _svg(wide), _svg(draw(picture, narrow=True))
+    return FigureFile(svg, png.getvalue(), picture.alt, picture.caption, picture.title, narrow)
+
+
+def draw(picture: Picture, *, narrow: bool = False) -> Figure:
+    """Draw one picture on a new figure, wide or for a telephone."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = (NARROW if narrow else WIDE).get(picture.name, (NARROW if narrow else WIDE)[""])
+    left, right, bottom, top = MARGINS[picture.name]
+    if narrow and picture.name == "rivals":
+        left = 1.35
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(left / width, bottom / height, 1.0 - right / width, 1.0 - top / height)
+    d, called = picture.drawn, picture.called
+    if isinstance(d, Courses):
+        plot_courses(d, figure.subplots(), called)
+    elif isinstance(d, DosePicture):
+        plot_dose(d, figure.subplots(), called)
+    elif isinstance(d, ProfilePicture):
+        plot_profile(d, figure.subplots(), called)
+    elif isinstance(d, Spread):
+        plot_spread(d, figure.subplots(), called)
+    elif isinstance(d, DesignPicture):
+        plot_design(d, figure.subplots(2, 1, height_ratios=[2.2, 1.0], gridspec_kw={"hspace": 0.12}), called)
+    elif isinstance(d, Flow):
+        plot_flow(d, figure.subplots(), called)
+    else:
+        plot_rivals(d, figure.subplots(1, 2, gridspec_kw={"wspace": 0.08}), called, narrow=narrow)
+    return figure
+
+
+def _svg(figure: Figure) -> str:
+    made = io.StringIO()
+    figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
+    return made.getvalue()
+
+
+# --- small helpers --------------------------------------------------------------------------------
+
+
+def _band(ax: Axes, interval: Interval, color: str, gid: str, dash: Any, marker: str = "") -> None:
+    """Draw a line with its interval as a pale band."""
+    reach = (interval.conf_low, interval.conf_high)
+    ax.fill_between(interval.at, *reach, color=color, alpha=0.16, linewidth=0, gid=f"{gid}-interval")
+    look: dict[str, Any] = {"linewidth": 2.4, "linestyle": dash, "marker": marker, "markersize": 4.5}
+    ax.plot(interval.at, interval.estimate, color=color, gid=gid, zorder=5, **look)
+
+
+def _note(
+    ax: Axes,
+    text: str,
+    at: tuple[float, float],
+    *,
+    across: bool = False,
+    up: bool = False,
+    offset: tuple[float, float] = (0, 0),
+    size: float = 10,
+    color: str = INK,
+    ha: str = "left",
+    va: str = "bottom",
+    ground: float = 0.85,
+) -> None:
+    """Words on a pale ground; ``across``: x is a share of the axes, ``up``: y is; neither: both are."""
+    coords = ("axes fraction", "data") if across else ("data", "axes fraction") if up else "axes fraction"
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": ground, "pad": 1.5}
+    place: dict[str, Any] = {"xycoords": coords, "textcoords": "offset points", "ha": ha, "va": va}
+    ax.annotate(text, at, offset, fontsize=size, color=color, linespacing=1.4, bbox=box, zorder=6, **place)
+
+
+def _label_ends(
+    ax: Axes,
+    at: float,
+    heights: Sequence[float],
+    texts: Sequence[str],
+    colors: Sequence[str],
+    *,
+    strong: Sequence[bool] | None = None,
+) -> None:
+    """Write each label at the right end of its line, pushed apart where they would touch."""
+    low, high = ax.get_ylim()
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    points = ax.get_window_extent().height * 72.0 / figure.dpi
+    room = np.array([13.0 * (text.count("\n") + 1) + 3.0 for text in texts]) * (high - low) / points
+    placed = spread_apart(np.asarray(heights, dtype=float), room, low, high)
+    for i, (height, y, text, color) in enumerate(zip(heights, placed, texts, colors, strict=True)):
+        bold = "bold" if strong is not None and strong[i] else "normal"
+        tie = {"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 1}
+        look: dict[str, Any] = {"color": color, "fontsize": 10, "fontweight": bold, "linespacing": 1.15}
+        place: dict[str, Any] = {"xycoords": "data", "textcoords": ax.get_yaxis_transform(), "va": "center"}
+        end = (at, min(max(height, low), high))
+        ax.annotate(text, end, (1.04, y), annotation_clip=False, arrowprops=tie, **place, **look)
+
+
+def _reach(drawn: DosePicture) -> tuple[float, float]:
+    """Height range that holds the bands, and the curves from the first band on."""
+    d = drawn.bands.difference
+    inside = drawn.grid >= d.at[0]
+    values = np.concatenate([d.conf_low, d.conf_high, *(curve.estimate[inside] for curve in drawn.curves)])
+    low, high = float(values.min()), float(values.max())
+    return low - 0.06 * (high - low), high + 0.10 * (high - low)
+
+
+def _top(drawn: Courses) -> float:
+    """Top of the scale, or of the ratings where the scale has no upper end."""
+    top = drawn.scale.maximum
+    if not np.isfinite(top):
+        top = max(float(pain.max()) for _, pain in drawn.lines)
+    return top + 0.02 * (top - drawn.scale.minimum)
