@@ -1,4 +1,4 @@
-"""The worlds added to the design's: irregular visits, therapists, insertions, counting, convex confounding."""
+"""The worlds added to the design's: visits, therapists, insertions, counting, confounding."""
 
 from __future__ import annotations
 
