@@ -34,7 +34,7 @@ from tpr_outcomes.models.random_threshold_search import Optimum, Point, Search, 
 
 Answer = Literal["one common threshold", "thresholds differ between patients", "cannot tell"]
 
-RELEVANT_SPREAD = 0.25
+RELEVANT_SPREAD = 0.2
 """Thresholds whose SD is surely below this share of the typical threshold count as one common threshold."""
 
 
@@ -124,7 +124,7 @@ class RandomThresholdFit:
         ends = (self.threshold.conf_low, self.threshold.conf_high)
         if self.status == "failed" or not np.isfinite(ends).all():
             return "cannot tell"
-        if self.p_value < 1.0 - self.level:
+        if self.p_value < round(1.0 - self.level, 12):
             return "thresholds differ between patients"
         unit = abs(self.threshold.estimate) if self.distribution == "normal" else 1.0
         small = self.threshold_sd.conf_high <= relevant_spread * unit
@@ -296,7 +296,8 @@ def _result(
     lam[np.tril_indices(q)] = at[place + 2 : -1]
     root = sigma * lam / np.array([1.0, units.time])[:q, None]
     shift = data.n_rows.sum() * np.log(units.y)
-    gain = max(optimum.point.value - common.value, 0.0)
+    common_value = optimum.point.value if boundary else common.value
+    gain = max(optimum.point.value - common_value, 0.0)
     location = evaluate(data, at, distribution=search.distribution)[2]
     return RandomThresholdFit(
         status=optimum.status,
@@ -320,7 +321,7 @@ def _result(
         random_covariance=tuple(tuple(row) for row in (root @ root.T).tolist()),
         residual_sd=sigma,
         log_likelihood=optimum.point.value - shift,
-        log_likelihood_common=common.value - shift,
+        log_likelihood_common=common_value - shift,
         p_value=float("nan") if optimum.status == "failed" else _mixture_p(2 * gain, boundary=boundary),
         patient_thresholds=location * units.dose,
         level=level,

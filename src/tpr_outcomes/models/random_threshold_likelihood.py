@@ -32,7 +32,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import log_ndtr
 
 Array = NDArray[np.float64]
 Distribution = Literal["normal", "lognormal"]
@@ -213,7 +213,7 @@ def evaluate(
     pieces = _normal_pieces if distribution == "normal" else _lognormal_pieces
     linear, square = theta * bVu, theta**2 * bVb
     log_mass, moment = pieces(data.edges, mu, omega, (uVu, linear, square))
-    log_integral = logsumexp(log_mass, axis=1)
+    log_integral = _log_sum(log_mass)
     weight = np.exp(log_mass - log_integral[:, None])
     v1, v2, u0, u1, w0, w1, z1 = (weight * part for part in moment)
 
@@ -274,6 +274,13 @@ def _normal_pieces(edges: Array, mu: float, omega: float, quadratic: Quadratic) 
     return log_mass, (omega * z1, omega**2 * z2, one, omega * z1, z1, omega * z2, z1)
 
 
+def _log_sum(values: Array) -> Array:
+    """Log of the sum of exp over the last axis; at least one value of each sum is finite or all are -inf."""
+    top = np.maximum(values.max(-1), -1e300)
+    with np.errstate(divide="ignore"):
+        return np.asarray(top + np.log(np.exp(values - top[..., None]).sum(-1)))
+
+
 def _log_interval(left: Array, right: Array) -> Array:
     """log(Phi(right) - Phi(left)) without cancellation; -inf where right == left."""
     flip = left > 0
@@ -302,7 +309,7 @@ def _lognormal_pieces(edges: Array, mu: float, omega: float, quadratic: Quadrati
     share /= share.sum(2, keepdims=True)
     z1, t1, t2 = (share * z).sum(2), (share * tau).sum(2), (share * tau**2).sum(2)
     zt1, zt2 = (share * z * tau).sum(2), (share * z * tau**2).sum(2)
-    return np.asarray(logsumexp(log_node, axis=2)), (t1, t2, t1, t2, zt1, zt2, z1)
+    return _log_sum(log_node), (t1, t2, t1, t2, zt1, zt2, z1)
 
 
 def common_threshold_screen(data: ThresholdData, parameters: Array, thresholds: Array) -> tuple[Array, Array]:
