@@ -8,18 +8,20 @@ import math
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from tpr_outcomes.cohort.checking import CheckReport
+from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.scales import SCALES
-from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.cohort.visits import Visits, check_visits, read_visits
+from tpr_outcomes.datasets import example_file, load_vickers_visits
 from tpr_outcomes.errors import PlanError, SourceError
-from tpr_outcomes.inference.evidence import decide, gather_evidence
-from tpr_outcomes.reporting.claims import answer_claims
-from tpr_outcomes.reporting.results import Evaluation
-from tpr_outcomes.reporting.verdict import judge
+
+if TYPE_CHECKING:
+    from tpr_outcomes.reporting.results import Evaluation
 
 Dose = Literal["twitches", "insertions", "sites", "sessions"]
 Progress = Callable[[str, float], None]
@@ -120,6 +122,27 @@ class AnalysisPlan(BaseModel):
             "\n".join(["The plan cannot be used as it stands.", *(f"- {line}" for line in faults)])
         )
 
+    @classmethod
+    def load(cls, plan: Self | Mapping[str, Any] | str | Path | None = None, **instead: object) -> Self:
+        """Make a plan of a plan, its settings or its file, with other settings in place of some.
+
+        Parameters
+        ----------
+        plan : AnalysisPlan, mapping, str or Path, optional
+            The plan, its settings, or a TOML file with them.
+        **instead : object
+            Settings that come before the plan's; those that are None are not given.
+
+        Raises
+        ------
+        SourceError, PlanError
+            As :meth:`from_toml`.
+        """
+        if isinstance(plan, str | Path):
+            plan = cls.from_toml(plan)
+        given = plan.model_dump(exclude_unset=True) if isinstance(plan, cls) else dict(plan or {})
+        return cls.checked(given | {key: value for key, value in instead.items() if value is not None})
+
 
 def _fault(fault: Mapping[str, Any]) -> str:
     """One line on one fault of a plan."""
@@ -133,6 +156,63 @@ def _fault(fault: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(str(fault["input"]), SCALES if key == "scale" else get_args(Dose), n=1)
     hint = f" Did you mean {near[0]!r}?" if near and key in ("scale", "dose") else ""
     return f"{key} is {seen}; wanted is {_WANTED[key]}.{hint}"
+
+
+def open_record(
+    source: str, plan: AnalysisPlan, *, columns: Columns | None = None, sheet: str | None = None
+) -> tuple[Visits, AnalysisPlan]:
+    """Read a file, one of the examples or the headache trial.
+
+    Parameters
+    ----------
+    source : str
+        A path, ``"example:threshold"``, ``"example:nothing"`` or ``"vickers"``.
+    plan : AnalysisPlan
+        Says how the file is to be read. Unless it names a dose, that of the headache trial is sessions.
+    columns : Columns, optional
+        The user's names for our columns; in place of the plan's.
+    sheet : str, optional
+        Sheet of a workbook.
+
+    Returns
+    -------
+    visits : Visits
+    plan : AnalysisPlan
+        With the dose the record has.
+
+    Raises
+    ------
+    SourceError, DataError, PlanError, DatasetError
+        As :func:`~tpr_outcomes.cohort.visits.read_visits` and :mod:`tpr_outcomes.datasets`.
+    """
+    named = _named(source, columns=columns, sheet=sheet)
+    if named == "vickers":
+        dose = None if "dose" in plan.model_fields_set else "sessions"
+        return load_vickers_visits(), AnalysisPlan.load(plan, dose=dose)
+    path = example_file(named) if named else source
+    mapping = columns if columns is not None else Columns(plan.columns)
+    return read_visits(path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet), plan
+
+
+def check_record(
+    source: str, plan: AnalysisPlan, *, columns: Columns | None = None, sheet: str | None = None
+) -> CheckReport:
+    """Look for everything that is wrong with a file (or an example); see :func:`open_record`."""
+    named = _named(source, columns=columns, sheet=sheet)
+    if named == "vickers":
+        raise PlanError("The headache trial is not a file of visits; there is nothing to check. Name a file.")
+    path = example_file(named) if named else source
+    mapping = columns if columns is not None else Columns(plan.columns)
+    return check_visits(path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet)
+
+
+def _named(source: str, *, columns: Columns | None, sheet: str | None) -> str:
+    """Name of an example or "vickers"; empty for a path."""
+    known = source == "vickers" or source.startswith("example:")
+    named = source.removeprefix("example:") if known else ""
+    if named and (columns is not None or sheet is not None):
+        raise PlanError(f"{source} has columns of its own; leave the column map and the sheet out.")
+    return named
 
 
 def evaluate(
@@ -166,7 +246,13 @@ def evaluate(
     PlanError
         When the plan is not valid, contradicts how the record was read, or names a dose it does not hold.
     """
+    # Imported here so that reading and checking a file need not wait for the engine.
     from threadpoolctl import threadpool_limits
+
+    from tpr_outcomes.inference.evidence import decide, gather_evidence
+    from tpr_outcomes.reporting.claims import answer_claims
+    from tpr_outcomes.reporting.results import Evaluation
+    from tpr_outcomes.reporting.verdict import judge
 
     tell = progress or _quiet
     chosen = settle(visits, plan, seed=seed, replicates=replicates)
@@ -202,16 +288,12 @@ def settle(
     PlanError
         As in :func:`evaluate`.
     """
-    if isinstance(plan, str | Path):
-        plan = AnalysisPlan.from_toml(plan)
-    given = plan.model_dump(exclude_unset=True) if isinstance(plan, AnalysisPlan) else dict(plan or {})
-    given |= {key: value for key, value in (("seed", seed), ("replicates", replicates)) if value is not None}
-    chosen = AnalysisPlan.checked(given)
+    chosen = AnalysisPlan.load(plan, seed=seed, replicates=replicates)
     for key, read in (("scale", visits.scale.name), ("rated", visits.rated)):
-        if key in given and given[key] != read:
+        if key in chosen.model_fields_set and getattr(chosen, key) != read:
             raise PlanError(
-                f"The plan has {key} = {given[key]!r}, but the record was read with {read!r}. "
-                f"Read it with {key}={given[key]!r}, or leave {key} out of the plan."
+                f"The plan has {key} = {getattr(chosen, key)!r}, but the record was read with {read!r}. "
+                f"Read it with {key}={getattr(chosen, key)!r}, or leave {key} out of the plan."
             )
     return chosen
 

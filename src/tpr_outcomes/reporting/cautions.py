@@ -11,7 +11,7 @@ from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.tipping import true_threshold
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.phrases import end_of, say
-from tpr_outcomes.reporting.quantities import patients_past
+from tpr_outcomes.reporting.quantities import one_dose, patients_past
 from tpr_outcomes.reporting.spelling import amount, chances, number
 
 FEW_PATIENTS = 100
@@ -80,7 +80,7 @@ def _threshold_warnings(evidence: Evidence, texts: Mapping[str, str]) -> list[st
 
 def _record_warnings(evidence: Evidence, visits: Visits | None) -> list[str]:
     """What the record does not hold."""
-    found = []
+    found = [words.WARNINGS["one_dose"]] if one_dose(evidence) else []
     if evidence.ratings.dose == "twitches" and evidence.ratings.cumulative("insertions") is None:
         found.append(words.WARNINGS["insertions"])
     if 1 < _therapists(visits) < FEW_THERAPISTS:

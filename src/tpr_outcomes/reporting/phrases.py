@@ -9,7 +9,7 @@ from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Decision
 from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_MDR, LARGEST_THRESHOLD_MDR
 from tpr_outcomes.inference.threshold import ThresholdProfile, ThresholdTest
 from tpr_outcomes.reporting import words
-from tpr_outcomes.reporting.quantities import line_relief, patients_needed, tipping_bias
+from tpr_outcomes.reporting.quantities import line_relief, one_dose, patients_needed, tipping_bias
 from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, listed, number, percent
 
 
@@ -193,7 +193,7 @@ def _findings(evidence: Evidence, texts: Mapping[str, str]) -> str:
         return words.FINDINGS["obstacle"].format(obstacle=evidence.obstacle)
     design = evidence.design
     texts = {**texts, "share": percent(design.share_within_visit)}
-    parts = [words.FINDINGS["share"]] if design.dose_95 > 0 else []
+    parts = [words.FINDINGS["one_dose" if one_dose(evidence) else "share"]] if design.dose_95 > 0 else []
     if design.patients_past.size:
         texts["past"] = str(int(design.patients_past.max()))
         parts.append(words.FINDINGS["past"])
@@ -208,6 +208,8 @@ def _help(evidence: Evidence, decision: Decision, texts: Mapping[str, str]) -> s
         return ""
     if evidence.design is None:
         return say(words.HELP["ratings"], texts)
+    if one_dose(evidence):
+        return say(words.HELP["one_dose"], texts)
     parts = []
     if set(decision.reasons) & {"threshold_mdr", "linear_mdr", "no_dose"}:
         needed = patients_needed(evidence)

@@ -56,6 +56,13 @@ def patients_past(evidence: Evidence, dose: float) -> int:
     return int(np.unique(evidence.ratings.patient[evidence.ratings.dose_before > dose]).size)
 
 
+def one_dose(evidence: Evidence) -> bool:
+    """Whether no patient's total changes between ratings, so that there is one dose per patient."""
+    r = evidence.ratings
+    same = (r.patient[1:] != r.patient[:-1]) | (r.dose_before[1:] == r.dose_before[:-1])
+    return bool(np.bincount(r.patient, minlength=1).max(initial=0) > 1 and same.all())
+
+
 def tipping_bias(evidence: Evidence) -> float | None:
     """Smallest hinge-shaped bias at the 95th percentile that would explain the relief past the threshold.
 

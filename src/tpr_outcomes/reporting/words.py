@@ -208,6 +208,10 @@ FINDINGS = {
         "Of all the differences in {many} between ratings, {share} lie between patients at the same visit; "
         "the rest goes with time, and so cannot be told from getting better with time."
     ),
+    "one_dose": (
+        "Each patient has one total that does not change between ratings: the record shows who had more "
+        "{many}, not what more {many} did."
+    ),
     "past": "The best searched place has {past} patients rated past it.",
 }
 
@@ -222,6 +226,7 @@ HELP = {
         "Ratings past higher totals would do it: at least {fewest} patients seen on, also after they are "
         "well."
     ),
+    "one_dose": "The {many} of each visit and a rating at each would do it; one total per patient cannot.",
     "ratings": (
         "A record would do it that has more patients with a first rating, two or more ratings after it, and "
         "the {many} of each visit in between."
@@ -330,6 +335,10 @@ WARNINGS = {
     ),
     "therapists": (
         "With {therapists} therapists, differences between them could not be set apart from the {many}."
+    ),
+    "one_dose": (
+        "Each patient has one total that does not change between ratings, so the link is between patients "
+        "only: who had more {many}, not what more {many} did."
     ),
     "open_scale": (
         "The scale has no upper end. The mean first rating, {span}, stood in for its width, and what "

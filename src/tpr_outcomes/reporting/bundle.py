@@ -1,0 +1,135 @@
+"""Everything that leaves the building: report, verdict, tables, figures and a manifest, in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from tpr_outcomes import __version__
+from tpr_outcomes.reporting import plots, report, tables
+from tpr_outcomes.reporting.folder import MANIFEST, MANIFEST_SCHEMA, replace_folder, require_writable
+from tpr_outcomes.reporting.results import DIGITS, Evaluation, Json, tidy_json
+
+DEPENDENCIES = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "matplotlib",
+    "jinja2",
+    "joblib",
+    "openpyxl",
+    "pooch",
+    "pydantic",
+    "python-calamine",
+    "rich",
+    "threadpoolctl",
+    "typer",
+)
+"""Libraries whose versions the manifest names; a test compares them with pyproject."""
+
+REPORT = "report.html"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_report(
+    evaluation: Evaluation,
+    directory: str | Path,
+    *,
+    progress: Callable[[str, float], None] | None = None,
+) -> Path:
+    """Write report, verdict, tables, figures and manifest into a folder, whole or not at all.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What :func:`tpr_outcomes.analysis.evaluate` returned.
+    directory : str or Path
+        A folder that is new, empty or an earlier report of ours, which is replaced.
+    progress : callable, optional
+        Called with what is being done and the share done (0 to 1).
+
+    Returns
+    -------
+    Path
+        ``report.html`` in that folder.
+
+    Raises
+    ------
+    OutputError
+        When the folder is not ours to replace or cannot be written; what was there is left as it was.
+    """
+    require_writable(directory)
+    files = contents(evaluation, progress=progress)
+    return replace_folder(directory, files) / REPORT
+
+
+def contents(
+    evaluation: Evaluation, *, progress: Callable[[str, float], None] | None = None
+) -> dict[str, bytes]:
+    """Return every file of the folder by its path inside it; the same bytes for the same evaluation."""
+
+    def tell(what: str, share: float) -> None:
+        if progress is not None:
+            progress(what, share)
+
+    tell("drawing the figures", 0.0)
+    figures = plots.all_figures(evaluation)
+    tell("writing the tables", 0.7)
+    frames = {"estimates": evaluation.to_frame(), **tables.all_tables(evaluation)}
+    tell("writing the report", 0.8)
+    files = {REPORT: report.render_html(evaluation, figures).encode()}
+    files["verdict.json"] = evaluation.to_json().encode()
+    files |= {f"tables/{name}.csv": as_csv(frame).encode() for name, frame in frames.items()}
+    for name, figure in figures.items():
+        files[f"figures/{name}.svg"] = figure.svg.encode()
+        files[f"figures/{name}.png"] = figure.png
+    files[MANIFEST] = json.dumps(manifest(evaluation, files), indent=2, ensure_ascii=False).encode() + b"\n"
+    tell("written", 1.0)
+    return files
+
+
+def manifest(evaluation: Evaluation, files: dict[str, bytes]) -> Json:
+    """Return what it takes to make the folder again, and the digest of every file in it.
+
+    No clock, no path, no name of a machine: the same input, plan and versions give the same manifest.
+    """
+    source = evaluation.visits.source
+    return tidy_json(
+        {
+            "schema": MANIFEST_SCHEMA,
+            "package": {"name": "tpr-outcomes", "version": __version__},
+            "python": platform.python_version(),
+            "dependencies": {name: _version(name) for name in DEPENDENCIES},
+            "input": {"kind": source.kind, "sha256": source.sha256, "rows_read": source.rows_read},
+            "plan": dict(evaluation.plan),
+            "seed": evaluation.evidence.seed,
+            "replicates": evaluation.evidence.replicates,
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        }
+    )
+
+
+def _version(name: str) -> str | None:
+    """Version of a library, None where it is not installed as a package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """Write a table as CSV: ten digits, line feeds, no cell that a spreadsheet would run as a formula."""
+    safe = frame.map(_plain)
+    return str(safe.to_csv(index=False, lineterminator="\n", float_format=f"%.{DIGITS}g"))
+
+
+def _plain(cell: object) -> object:
+    """Put an apostrophe before text that begins like a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

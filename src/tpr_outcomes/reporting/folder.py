@@ -1,0 +1,198 @@
+"""A folder that is written whole or not at all.
+
+Files go into a folder beside the target first; only when all are there does it take the target's place.
+What was there before stays until then, and is put back if the last step fails. A folder that we did not make,
+or in which somebody keeps files of their own, is never replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from tpr_outcomes.errors import OutputError
+
+MANIFEST = "manifest.json"
+MANIFEST_SCHEMA = "tpr-outcomes/manifest/1"
+_OURS = MANIFEST_SCHEMA.rpartition("/")[0]
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""Files that file managers leave behind; nobody misses them."""
+_SHOWN = 5
+
+
+def replace_folder(directory: str | Path, files: Mapping[str, bytes]) -> Path:
+    """Write files into a folder, replacing an earlier one of ours in one step.
+
+    Parameters
+    ----------
+    directory : str or Path
+        The folder; made with its parents where missing.
+    files : mapping of str to bytes
+        Content by path inside the folder (``"tables/estimates.csv"``), ``manifest.json`` among them.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        When the place is taken by something that is not ours, or cannot be written.
+    """
+    target = _absolute(directory)
+    require_writable(target)
+    part = target.with_name(f".{target.name}.part-{os.getpid()}")
+    kept = _kept(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _recover(target, kept)
+        part.mkdir()
+    except OSError as error:
+        raise _refusal(target, error) from error
+    try:
+        _fill(part, files)
+        _swap(part, target, kept)
+    except OSError as error:
+        raise _refusal(target, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(kept, ignore_errors=True)
+    return target
+
+
+def require_writable(directory: str | Path) -> None:
+    """Raise unless a folder is free, empty or one of ours; nothing is written.
+
+    Raises
+    ------
+    OutputError
+        With what is in the way and what to do.
+    """
+    target = _absolute(directory)
+    here = Path.cwd()
+    if target == here or target in here.parents:
+        raise OutputError(
+            f"{target} is the folder you are in, or holds it; it cannot be replaced from within. "
+            "Name a folder of its own, for example --out report."
+        )
+    if target.is_symlink():
+        raise OutputError(f"{target} is a link, and a link is not replaced. Name the folder itself.")
+    if target.is_dir():
+        _require_ours(target)
+    elif target.exists():
+        raise OutputError(f"{target} is a file, not a folder. Move it away, or name another folder.")
+    _require_parent(target)
+
+
+def _absolute(directory: str | Path) -> Path:
+    """Whole path of a folder; a link in its place stays a link."""
+    given = Path(directory)
+    return given.parent.resolve() / given.name if given.name not in ("", "..") else given.resolve()
+
+
+def _require_parent(target: Path) -> None:
+    """The nearest parent that exists has to be a folder we may write in."""
+    parent = next(folder for folder in target.parents if folder.exists())
+    if not parent.is_dir():
+        raise OutputError(f"{parent} is a file, so no folder can be made in it. Name another folder.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"The folder {parent} may not be written to. Name a folder elsewhere, or ask for the right to "
+            "write."
+        )
+
+
+def _require_ours(target: Path) -> None:
+    """A folder may be replaced if it is empty, or holds nothing but what its own manifest lists."""
+    try:
+        found = {
+            str(PurePosixPath(path.relative_to(target))) for path in target.rglob("*") if not path.is_dir()
+        }
+    except OSError as error:
+        raise _refusal(target, error) from error
+    found = {path for path in found if PurePosixPath(path).name not in _LITTER}
+    if not found:
+        return
+    listed = _listed(target)
+    if listed is None:
+        raise OutputError(
+            f"{target} holds files that this command did not write, and it is not replaced. "
+            "Name another folder, or empty it."
+        )
+    extra = sorted(found - listed - {MANIFEST})
+    if extra:
+        shown = ", ".join(extra[:_SHOWN]) + (
+            f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
+        )
+        raise OutputError(
+            f"{target} holds files that are not part of the report: {shown}. "
+            "Move them elsewhere (they would be lost), or name another folder."
+        )
+
+
+def _listed(target: Path) -> set[str] | None:
+    """Files a manifest of ours lists; None where there is no such manifest."""
+    try:
+        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        if str(manifest["schema"]).startswith(f"{_OURS}/"):
+            return set(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no manifest, or not one of ours: the caller refuses
+    return None
+
+
+def _kept(target: Path) -> Path:
+    """Where the previous folder waits while the new one takes its place."""
+    return target.with_name(f".{target.name}.previous")
+
+
+def _recover(target: Path, kept: Path) -> None:
+    """Put back, or clear away, what an earlier run left when it was ended between two steps."""
+    if not kept.is_dir():
+        return
+    if target.exists():
+        shutil.rmtree(kept)
+    else:
+        kept.rename(target)
+
+
+def _fill(part: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = part / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _swap(part: Path, target: Path, kept: Path) -> None:
+    """Put the new folder in place of the old one, or the old one back."""
+    if not target.exists():
+        part.rename(target)
+        return
+    target.rename(kept)
+    try:
+        part.rename(target)
+    except BaseException:
+        kept.rename(target)
+        raise
+
+
+def _refusal(target: Path, error: OSError) -> OutputError:
+    """Say why a folder could not be written, and what to do."""
+    remedies = {
+        errno.ENOSPC: "Free some space and run it again.",
+        errno.EACCES: "Name a folder elsewhere, or ask for the right to write.",
+        errno.EPERM: "Name a folder elsewhere, or ask for the right to write.",
+        errno.EROFS: "Name a folder elsewhere: this one is on a medium that cannot be written to.",
+        errno.ENAMETOOLONG: "Give the folder a shorter name.",
+    }
+    remedy = remedies.get(
+        error.errno or 0, "Name another folder, or run it again if another run was writing there."
+    )
+    return OutputError(
+        f"{target} could not be written ({error.strerror or error}). {remedy} Nothing was changed."
+    )
