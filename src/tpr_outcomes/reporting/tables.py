@@ -1,0 +1,283 @@
+"""Tables for people and for machines: one tidy frame each, the same numbers as verdict, figures and report.
+
+Columns follow one vocabulary (``term, estimate, std_error, conf_low, conf_high, p_value``); numbers are not
+rounded. In tables by visit a count under five is withheld, and with it everything computed from it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tpr_outcomes.errors import FitError
+from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Evidence
+from tpr_outcomes.inference.falsify import Check
+from tpr_outcomes.inference.identifiability import (
+    FEWEST_PAST,
+    LARGEST_LINEAR_MDR,
+    LARGEST_THRESHOLD_MDR,
+    SEARCH_COST,
+)
+from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, course_without_dose, dose_bands
+from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
+from tpr_outcomes.models.fitting import compare, fit_all
+from tpr_outcomes.reporting.claim_rows import BY_ID
+from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
+from tpr_outcomes.reporting.results import Evaluation, left_out
+
+GATES = (
+    "design: threshold",
+    "design: straight line",
+    "design: patients past",
+    "threshold against every rival",
+    "information criterion",
+    "check: patient trait",
+    "check: earlier rating",
+    "lasting sum",
+    "any link",
+    "small bound",
+)
+"""Steps of the verdict, in order; their words are in the report's catalogue."""
+
+
+def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
+    """Every table the record carries, by file name.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``gates, rivals, fits, bands, profile, design, by_visit, flow, left_out, checks, claims``; tables that
+        need a fit are left out where there is none.
+    """
+    e = evaluation.evidence
+    found = {
+        "gates": gates(evaluation),
+        "flow": flow_table(evaluation),
+        "left_out": left_out_table(evaluation),
+    }
+    found["by_visit"] = by_visit(evaluation)
+    if e.test is not None:
+        found["rivals"] = rivals_table(e)
+        found["profile"] = profile_table(evaluation)
+    if e.working is not None:
+        try:
+            found["fits"] = fits_table(evaluation)
+            found["bands"] = bands_table(e)
+        except FitError:  # the dose is the visit number in disguise; the design says so
+            pass
+    if e.design is not None:
+        found["design"] = design_table(e)
+    found["checks"] = checks_table(e)
+    found["claims"] = claims_table(evaluation)
+    return found
+
+
+def gates(evaluation: Evaluation) -> pd.DataFrame:
+    """Each condition of the verdict with its value, its limit and whether it holds.
+
+    Returns
+    -------
+    DataFrame
+        ``term`` (one of :data:`GATES`), ``estimate``, ``limit``, ``holds`` (missing where not computed).
+    """
+    e = evaluation.evidence
+    span = e.scale.span
+    rows: list[tuple[str, float | None, float | None, bool | None]] = []
+    if e.design is not None:
+        reasons = e.design.reasons
+        most = float(e.design.patients_past.max(initial=0))
+        rows += [
+            (GATES[0], e.design.best_mdr, LARGEST_THRESHOLD_MDR * span, "threshold_mdr" not in reasons),
+            (GATES[1], e.design.linear_mdr, LARGEST_LINEAR_MDR * span, "linear_mdr" not in reasons),
+            (GATES[2], most, FEWEST_PAST, "patients_past" not in reasons),
+        ]
+    if e.test is not None:
+        p, delta = e.test.scores.p_threshold, e.test.criteria.delta_bic
+        rows += [(GATES[3], p, TEST_LEVEL, p < TEST_LEVEL), (GATES[4], delta, 0.0, delta > 0)]
+    for name, check in ((GATES[5], e.mundlak), (GATES[6], e.lead)):
+        if check is not None:
+            rows.append((name, check.p_value, TEST_LEVEL, check.passed))
+    if e.test is not None:
+        lasting = max(e.test.scores.p_values[name] for name in ("none", "last", "fading_half"))
+        rows.append((GATES[7], lasting, TEST_LEVEL, lasting < TEST_LEVEL))
+        rows.append((GATES[8], e.test.scores.p_dose, TEST_LEVEL, e.test.scores.p_dose < TEST_LEVEL))
+    if e.relief_bound is not None:
+        limit = RELEVANT_SHARE * span
+        rows.append((GATES[9], e.relief_bound, limit, e.relief_bound < limit))
+    frame = pd.DataFrame(rows, columns=["term", "estimate", "limit", "holds"])
+    return frame.astype({"estimate": "float64", "limit": "float64", "holds": "boolean"})
+
+
+def rivals_table(evidence: Evidence) -> pd.DataFrame:
+    """Threshold against each rival: largest statistic, p-value, BIC above the threshold's.
+
+    Returns
+    -------
+    DataFrame
+        ``term, estimate`` (largest studentised score), ``p_value, delta_bic, beaten``.
+    """
+    assert evidence.test is not None
+    statistics = evidence.test.scores.statistics
+    rows = [
+        {
+            "term": rival.name,
+            "estimate": float(pd.Series(statistics[rival.name]).max()),
+            "p_value": rival.p_value,
+            "delta_bic": rival.bic,
+            "beaten": rival.p_value is not None and rival.p_value < TEST_LEVEL,
+        }
+        for rival in rivals(evidence)
+    ]
+    return pd.DataFrame(rows, columns=["term", "estimate", "p_value", "delta_bic", "beaten"])
+
+
+def fits_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Every explanation fitted on the shared background (:func:`tpr_outcomes.models.fitting.compare`).
+
+    The place of a threshold or step is missing unless the verdict is a threshold: in any other case it
+    would be a number without a meaning.
+    """
+    e = evaluation.evidence
+    assert e.working is not None
+    members = (*CandidateSet().candidates, *column_rivals(e.ratings))
+    table = compare(fit_all(members, e.working))
+    if evaluation.decision.label not in THRESHOLD_LABELS:
+        table.loc[table["term"].isin([HINGE.name, STEP.name]), "theta2"] = np.nan
+    return table
+
+
+def bands_table(evidence: Evidence) -> pd.DataFrame:
+    """Rating by dose band against the lowest, background held fixed.
+
+    Returns
+    -------
+    DataFrame
+        ``dose_low, dose_high, dose_mean, n_ratings, n_patients, estimate, conf_low, conf_high``.
+    """
+    assert evidence.working is not None
+    bands = dose_bands(evidence.working)
+    d = bands.difference
+    return pd.DataFrame(
+        {
+            "dose_low": bands.low,
+            "dose_high": bands.high,
+            "dose_mean": d.at,
+            "n_ratings": bands.n_ratings,
+            "n_patients": bands.n_patients,
+            "estimate": d.estimate,
+            "conf_low": d.conf_low,
+            "conf_high": d.conf_high,
+        }
+    )
+
+
+def profile_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Profile deviance of the threshold.
+
+    Returns
+    -------
+    DataFrame
+        ``threshold, deviance, in_interval``; the last is missing unless the verdict is a threshold.
+    """
+    assert evaluation.evidence.test is not None
+    profile = evaluation.evidence.test.profile
+    inside = pd.array(profile.deviance <= profile.limit, dtype="boolean")
+    if evaluation.decision.label not in THRESHOLD_LABELS:
+        inside[:] = pd.NA
+    return pd.DataFrame({"threshold": profile.grid, "deviance": profile.deviance, "in_interval": inside})
+
+
+def design_table(evidence: Evidence) -> pd.DataFrame:
+    """What could be seen past each threshold.
+
+    Returns
+    -------
+    DataFrame
+        ``knot, mdr`` (known place), ``mdr_searched`` (times 1.25), ``n_patients`` past it (missing under 5).
+    """
+    assert evidence.design is not None
+    d = evidence.design
+    past = pd.array(d.patients_past, dtype="Int64")
+    past[np.asarray(d.patients_past) < FEWEST_PER_VISIT] = pd.NA
+    mdr = np.where(np.isfinite(d.mdr), d.mdr, np.nan)
+    return pd.DataFrame({"knot": d.knots, "mdr": mdr, "mdr_searched": SEARCH_COST * mdr, "n_patients": past})
+
+
+def by_visit(evaluation: Evaluation) -> pd.DataFrame:
+    """Ratings and doses at each visit number; visits with fewer than five ratings keep their row only.
+
+    Returns
+    -------
+    DataFrame
+        ``visit, n`` (missing under 5), ``mean, sd, conf_low, conf_high`` of the rating,
+        ``without_dose, without_low, without_high`` (model), ``total_q25, total_median, total_q75``.
+    """
+    e = evaluation.evidence
+    r = e.ratings
+    names = ["mean", "sd", "conf_low", "conf_high", "without_dose", "without_low", "without_high"]
+    names += ["total_q25", "total_median", "total_q75"]
+    table = evaluation.visits.table.iloc[r.row]
+    grouped = table.groupby("visit")["pain"].agg(["count", "mean", "std"])
+    frame = pd.DataFrame({"visit": grouped.index, "n": grouped["count"].to_numpy()}).astype({"n": "Int64"})
+    frame[names] = np.nan
+    shown = (frame["n"] >= FEWEST_PER_VISIT).to_numpy(dtype=bool)
+    frame.loc[shown, ["mean", "sd"]] = grouped[["mean", "std"]].to_numpy()[shown]
+    doses = [r.dose_before[r.visit == visit] for visit in frame["visit"][shown]]
+    frame.loc[shown, names[-3:]] = np.array([np.quantile(dose, [0.25, 0.5, 0.75]) for dose in doses])
+    if e.working is not None:
+        try:
+            course = course_without_dose(e.working)
+        except FitError:
+            course = None
+        if course is not None:
+            place = np.searchsorted(course.observed.at, frame["visit"].to_numpy()[shown])
+            parts = (course.observed, course.without_dose)
+            found = [parts[0].conf_low, parts[0].conf_high, *(getattr(parts[1], a) for a in _ENDS)]
+            frame.loc[shown, names[2:7]] = np.column_stack(found)[place]
+    frame.loc[~shown, "n"] = pd.NA
+    return frame
+
+
+_ENDS = ("estimate", "conf_low", "conf_high")
+
+
+def flow_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Where every row went: ``step, reason, count``."""
+    f = flow(evaluation.visits, evaluation.evidence)
+    rows: list[tuple[str, str, int]] = [("rows read", "", f.rows_read)]
+    rows += [("rows not used", rule, n) for rule, n in f.not_kept.items()]
+    rows.append(("visits", "", f.visits))
+    rows += [("visits left out", rule, n) for rule, n in f.left_out.items()]
+    rows += [("first ratings", "", f.first_ratings), ("later ratings", "", f.ratings)]
+    return pd.DataFrame(rows, columns=["step", "rule", "count"])
+
+
+def left_out_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Rows left out, by stage and reason: ``stage, rule, reason, count``."""
+    return pd.DataFrame(
+        left_out(evaluation.visits, evaluation.evidence), columns=["stage", "rule", "reason", "count"]
+    )
+
+
+def checks_table(evidence: Evidence) -> pd.DataFrame:
+    """Each check: ``term, estimate, p_value, passed, n, reason``."""
+    checks: list[Check] = [check for check in (evidence.mundlak, evidence.lead) if check is not None]
+    rows = [(c.name, c.statistic, c.p_value, c.passed, c.n, c.reason) for c in checks]
+    frame = pd.DataFrame(rows, columns=["term", "estimate", "p_value", "passed", "n", "reason"])
+    return frame.astype({"estimate": "float64", "p_value": "float64", "passed": "boolean", "n": "Int64"})
+
+
+def claims_table(evaluation: Evaluation) -> pd.DataFrame:
+    """The thirty claims: ``claim, quote, answer, grade, sentence, estimand, refuted_if, rule``."""
+    rows = []
+    for finding in evaluation.claims:
+        row = BY_ID[finding.claim]
+        rule = f"{finding.rule.name}/{finding.rule.version}"
+        said = (finding.claim, row.quote, finding.answer, finding.grade, finding.sentence)
+        rows.append((*said, finding.estimand, row.refuted_if, rule))
+    names = ["claim", "quote", "answer", "grade", "sentence", "estimand", "refuted_if", "rule"]
+    return pd.DataFrame(rows, columns=names)
