@@ -73,6 +73,8 @@ def _threshold_warnings(evidence: Evidence, texts: Mapping[str, str]) -> list[st
     values["past"] = str(patients_past(evidence, profile.estimate))
     end = end_of(profile)
     found = [] if end == "closed" else [words.OPEN_END[end]]
+    if evidence.design is not None and not evidence.design.identifiable:
+        found.insert(0, words.WARNINGS["weak_design"])
     return [
         say(text, values) for text in (*found, *(words.WARNINGS[k] for k in ("shape", "undercount", "rare")))
     ]

@@ -10,7 +10,7 @@ from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_M
 from tpr_outcomes.inference.threshold import ThresholdProfile, ThresholdTest
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.quantities import line_relief, one_dose, patients_needed, tipping_bias
-from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, listed, number, percent
+from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, number, percent
 
 
 def say(template: str, texts: Mapping[str, str]) -> str:
@@ -62,9 +62,9 @@ def parts(evidence: Evidence, decision: Decision, called: Terms) -> dict[str, st
     return texts | {
         # Without a link there is nothing that could survive adjustment: only the lead check has a say.
         "checks": _checks(e, texts, ("mundlak", "lead") if decision.gate < 4 else ("lead",)),
-        "failed": listed(_failed(e, texts)),
-        "reason": listed([say(text, texts) for text in _reasons(e, decision)]),
-        "findings": _findings(e, texts),
+        "failed": _failed(e),
+        "reason": say("".join(_reasons(e, decision)[:1]), texts),
+        "findings": _findings(e, decision, texts),
         "help": _help(e, decision, texts),
         "why": say(words.WHY[_why(e)], texts) if decision.label == "inconclusive" else "",
     }
@@ -143,14 +143,11 @@ def _before(profile: ThresholdProfile, texts: Mapping[str, str], unit: str) -> s
     return say(words.BEFORE[kind], {**texts, "before": amount(max(profile.before_high, 0.0), unit)})
 
 
-def _failed(evidence: Evidence, texts: Mapping[str, str]) -> list[str]:
-    """Clauses on what stands in the way of "supported": a failed check, or no adjustment for the patient."""
-    found = [
-        f"{c.name}_failed" for c in (evidence.mundlak, evidence.lead) if c is not None and c.passed is False
-    ]
-    if evidence.mundlak is not None and evidence.mundlak.passed is None:
-        found.append("mundlak_undone")
-    return [say(words.CHECKS[key], texts) for key in found]
+def _failed(evidence: Evidence) -> str:
+    """Clause on what stands in the way of "supported"."""
+    checks = [check for check in (evidence.mundlak, evidence.lead) if check is not None]
+    failed = sum(check.passed is False for check in checks)
+    return words.CHECKS[("undone", "one", "both")[failed]]
 
 
 def _checks(evidence: Evidence, texts: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -187,17 +184,19 @@ def _reasons(evidence: Evidence, decision: Decision) -> list[str]:
     return [words.REASONS[rule] for rule in found]
 
 
-def _findings(evidence: Evidence, texts: Mapping[str, str]) -> str:
+def _findings(evidence: Evidence, decision: Decision, texts: Mapping[str, str]) -> str:
     """What was seen when asking whether the record can tell."""
     if evidence.design is None:
         return words.FINDINGS["obstacle"].format(obstacle=evidence.obstacle)
     design = evidence.design
+    others = [say(reason, texts) for reason in _reasons(evidence, decision)[1:]]
     texts = {**texts, "share": percent(design.share_within_visit)}
     parts = [words.FINDINGS["one_dose" if one_dose(evidence) else "share"]] if design.dose_95 > 0 else []
     if design.patients_past.size:
         texts["past"] = str(int(design.patients_past.max()))
         parts.append(words.FINDINGS["past"])
-    return " ".join(say(part, texts) for part in parts)
+    also = [words.FINDINGS["also"].format(reason=reason) for reason in others]
+    return " ".join([*also, *(say(part, texts) for part in parts)])
 
 
 def _help(evidence: Evidence, decision: Decision, texts: Mapping[str, str]) -> str:

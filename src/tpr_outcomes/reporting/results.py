@@ -304,7 +304,7 @@ def _design_rows(e: Evidence) -> list[dict[str, object]]:
             "term": "dose_95",
             "estimate": d.dose_95,
             "unit": e.ratings.dose,
-            "method": "95th percentile if positive",
+            "method": "95th percentile",
         },
         {
             "term": "share_within_visit",

@@ -48,13 +48,13 @@ VERDICTS: dict[str, Words] = {
         headline="The record cannot tell",
         sentence="This record cannot answer the question, whatever the truth is: {reason}.",
         paragraph=(
-            "Before looking at any link, we ask what the record could show at best. {findings} "
-            "So a clear yes or a clear no from this record would be worth little, and we give neither."
+            "We first ask what a record could show at best, whatever it shows. {findings} Such a record "
+            "can miss a link that matters, so finding none would mean little."
         ),
         change="{help}",
         step=(
-            "Plan the record before the next patients come: the same visits for all, a rating at each, "
-            "and {many} that differ between patients who are at the same visit."
+            "Plan the record before the next patients come: the same visits for all, and a rating at each. "
+            "At any one visit, {many} should differ between patients."
         ),
     ),
     "threshold_supported": Words(
@@ -70,8 +70,8 @@ VERDICTS: dict[str, Words] = {
             "would turn up {chances}. {relief} {before} {checks}"
         ),
         change=(
-            "It would fall if new patients, judged by the same plan, did not show the same shape, or if "
-            "something left out of the record drives both the {many} and the {better}. {tipping}"
+            "It would fall if new patients, judged by the same plan, did not show the same shape. It would "
+            "also fall if something not in the record drives both the {many} and the {better}. {tipping}"
         ),
         step=(
             "Fix this plan in writing and repeat it in new patients. Only a study that lets chance decide "
@@ -103,8 +103,8 @@ VERDICTS: dict[str, Words] = {
         ),
         paragraph=(
             "The link is there beyond time, beyond the last visit alone and beyond a sum that fades by half "
-            "from visit to visit. {line} But a threshold did not beat every rival: it was hardest to tell "
-            "from this one: {hardest}. {checks}"
+            "from visit to visit. {line} But a threshold did not beat every rival. The closest "
+            "one says: {hardest}. {checks}"
         ),
         change=(
             "More patients past the higher doses could show a threshold, or show that there is none. "
@@ -129,12 +129,12 @@ VERDICTS: dict[str, Words] = {
             "better than their score get more needling."
         ),
         change=(
-            "It would rise if the link lasted over several visits and passed every check, and fall if a "
+            "It would rise if the link lasted over several visits and passed every check. It would fall if a "
             "trait of the patients explains it."
         ),
         step=(
-            "Record what could drive both {many} and {better} (how long the pain has lasted, sleep, other "
-            "treatments), and rate patients for longer."
+            "Record what could drive both {many} and {better}: how long the pain has lasted, sleep, other "
+            "treatments. Rate patients for longer."
         ),
     ),
     "no_relevant_effect": Words(
@@ -145,8 +145,7 @@ VERDICTS: dict[str, Words] = {
         ),
         paragraph=(
             "The record could have shown more, and did not. The limit holds for a steady gain and for a "
-            "threshold at any place we searched. It is about what goes together: a hidden pull in the other "
-            "direction could mask a benefit. {checks}"
+            "threshold at any place we searched. {checks}"
         ),
         change=(
             "A larger record could find a smaller link. A hidden reason that sent more {many} to patients "
@@ -164,9 +163,7 @@ VERDICTS: dict[str, Words] = {
             "{why} With no link at all, a picture as clear as this one would turn up {chances_dose}. {checks}"
         ),
         change="{help}",
-        step=(
-            "Go on recording by the same plan, and judge again once the number of patients has been reached."
-        ),
+        step="Go on recording by the same plan. Settle now when to look again, and do not look before.",
     ),
 }
 """One entry per label of :data:`tpr_outcomes.inference.evidence.LABELS`."""
@@ -204,6 +201,7 @@ REASONS = {
 
 FINDINGS = {
     "obstacle": "{obstacle}",
+    "also": "Also, {reason}.",
     "share": (
         "Of all the differences in {many} between ratings, {share} lie between patients at the same visit; "
         "the rest goes with time, and so cannot be told from getting better with time."
@@ -228,8 +226,8 @@ HELP = {
     ),
     "one_dose": "The {many} of each visit and a rating at each would do it; one total per patient cannot.",
     "ratings": (
-        "A record would do it that has more patients with a first rating, two or more ratings after it, and "
-        "the {many} of each visit in between."
+        "It would take more patients with a first rating and two or more later ones. It would also take the "
+        "{many} of each visit between them."
     ),
     "more": "More patients, or more ratings of each, would narrow it down.",
 }
@@ -237,12 +235,14 @@ HELP = {
 
 CHECKS = {
     "passed": "Both checks for hidden reasons passed.",
-    "mundlak_failed": "the link did not hold once we took into account how {trait} each patient is",
-    "lead_failed": "{earlier} predicts later {many}, so something not recorded guided the needle",
-    "mundlak_undone": "how {trait} each patient is could not be taken into account",
+    "mundlak_failed": "the link does not hold once we take into account how {trait} each patient is",
+    "lead_failed": "{earlier} predicts later {many}",
     "mundlak_what": "taking into account how {trait} each patient is",
     "lead_what": "whether something not recorded guided the needle",
     "one_passed": "The check for hidden reasons passed.",
+    "one": "a check failed",
+    "both": "both checks failed",
+    "undone": "a check could not be done",
     "some_failed": "A check failed: {what}.",
     "some_undone": "A check could not be done: {what}.",
     "only_passed": "The other check passed.",
@@ -310,6 +310,10 @@ WARNINGS = {
         "the record, so the numbers may be off in either direction."
     ),
     "lead_undone": "Whether something hidden guided the needle could not be checked: {reason}.",
+    "weak_design": (
+        "A record of this design could not promise an answer: it would have missed most thresholds. Where "
+        "one is found all the same, its size is likely to be overstated."
+    ),
     "undercount": (
         "The threshold is in {recorded}. If only half, 70% or 90% of all {many} were written down, the true "
         "number is {half}, {seventy} or {ninety}."
@@ -319,8 +323,8 @@ WARNINGS = {
         "just the ones who could have told us more."
     ),
     "shape": (
-        "A sharp threshold cannot be told from a smooth curve that bends upward, one common threshold not "
-        "from one for each patient, and a slope past it not from a single step."
+        "A sharp threshold cannot be told from a smooth curve that bends upward. Nor can one threshold for "
+        "all be told from one for each patient, or a slope past it from a single step."
     ),
     "fading": (
         "A record of a few visits cannot tell a link that lasts from one that fades over two or three visits."
@@ -358,8 +362,8 @@ ASSUMPTIONS = (
     "One patient's course says nothing of another's.",
 )
 ESTIMAND = (
-    "Change of the mean {outcome} with the total of {recorded} before it, at the same visit and the "
-    "same first rating, and whether it sets in only past a threshold."
+    "How {outcome} goes with the total of {recorded} before it, at the same visit and after the same first "
+    "rating. And whether that sets in only past a threshold."
 )
 
 # --- the thirty claims ----------------------------------------------------------------------------
