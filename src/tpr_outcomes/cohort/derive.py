@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pandas import factorize
 
 from tpr_outcomes.cohort.rules import LeftOut
 from tpr_outcomes.cohort.visits import Visits, first_rows
@@ -204,6 +205,28 @@ class Ratings:
         acting = _acting(values, panel.first, after=panel.after)
         total, unknown = _running(acting, panel.first)
         result: Floats = np.where(unknown, np.nan, total)[self.row]
+        return result
+
+    def labels(self, column: str) -> Ints | None:
+        """Return a category of each rating's patient: the value at the patient's first visit.
+
+        Parameters
+        ----------
+        column : str
+            ``"therapist"``, ``"region"`` or another category column.
+
+        Returns
+        -------
+        (n,) int64 or None
+            Codes 0, 1, ... in sorted order of the values, -1 where blank; None when there is no such
+            column.
+        """
+        panel = self._panel
+        if column not in panel.table.columns:
+            return None
+        first = panel.table[column].iloc[panel.first[self.row]]
+        codes, _ = factorize(first, sort=True, use_na_sentinel=True)
+        result: Ints = codes.astype(np.int64)
         return result
 
     def dose_rows(self) -> DoseRows:

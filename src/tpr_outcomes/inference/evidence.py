@@ -18,7 +18,7 @@ from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.falsify import Check, lead_check, mundlak_check
 from tpr_outcomes.inference.identifiability import Design, design
 from tpr_outcomes.inference.threshold import ThresholdTest, hinge_columns, lone_slopes, threshold_test
-from tpr_outcomes.models.working import Working, working_model
+from tpr_outcomes.models.working import Working, dose_top, working_model
 
 Label = Literal[
     "not_identifiable",
@@ -34,6 +34,8 @@ LABELS: tuple[str, ...] = get_args(Label)
 RULE_NAME = "threshold-verdict"
 RULE_VERSION = "1"
 TEST_LEVEL = 0.05
+HARD_REASONS = frozenset({"no_dose", "patients_past"})
+"""Reasons of the design that stop even a threshold the test has found."""
 RELEVANT_SHARE = 0.10
 """A relief smaller than this share of the scale's span (1 point on 0–10) at the 95th percentile of the
 dose is called "not of relevant size"."""
@@ -93,7 +95,9 @@ class Decision:
     reasons: tuple[str, ...]
 
 
-def gather_evidence(visits: Visits, *, dose: str = "twitches", replicates: int = 1999, seed: int = 1) -> Evidence:
+def gather_evidence(
+    visits: Visits, *, dose: str = "twitches", replicates: int = 1999, seed: int = 1
+) -> Evidence:
     """Run the whole procedure up to, but not including, words.
 
     Parameters
@@ -139,7 +143,7 @@ def relief_bound(working: Working) -> float:
     """
     dose = working.ratings.dose_before
     positive = dose[dose > 0]
-    top = float(np.quantile(positive, 0.95))
+    top = dose_top(working.ratings)
     knots = np.concatenate(([0.0], np.quantile(positive, np.linspace(0.10, 0.85, 10))))
     knots = np.unique(knots[knots < top])
     slopes, errors = lone_slopes(working, hinge_columns(working.ratings, knots, working.unit))
@@ -151,24 +155,28 @@ def decide(evidence: Evidence) -> Decision:
 
     Notes
     -----
-    0 not identifiable; 1 threshold-shaped (all rivals beaten at 5%, BIC agrees, both checks pass; if
-    only a check fails, shape with a confounding alarm); 2 cumulative association; 3 dose association;
-    4 no relevant effect; 5 inconclusive. The 5% guarantee belongs to gate 1 alone.
+    1 threshold-shaped (all rivals beaten, BIC agrees, both checks pass; if only a check fails, shape with
+    a confounding alarm); 0 not identifiable; 2 cumulative association; 3 dose association; 4 no relevant
+    effect; 5 inconclusive. The error guarantee belongs to gate 1 alone. Gate 1 comes before gate 0
+    because a test whose size holds needs no permission: a design too weak to promise an answer may
+    still have given one. No dose, or fewer than 15 patients past every threshold, stops even gate 1.
     """
     e = evidence
     if e.design is None or e.test is None or e.mundlak is None or e.lead is None or e.relief_bound is None:
         return Decision("not_identifiable", 0, ("not_fitted",))
+    scores = e.test.scores
+    failed = tuple(check.name for check in (e.mundlak, e.lead) if check.passed is False)
+    if e.mundlak.passed is None:
+        failed = ("mundlak", *failed)
+    shaped = scores.p_threshold < TEST_LEVEL and e.test.criteria.delta_bic > 0
+    if shaped and not HARD_REASONS.intersection(e.design.reasons):
+        if failed:
+            return Decision("threshold_shape_confounding_alarm", 1, failed)
+        return Decision("threshold_supported", 1, ("p_threshold", "delta_bic", "mundlak", "lead"))
     if not e.design.identifiable:
         return Decision("not_identifiable", 0, e.design.reasons)
-    scores = e.test.scores
-    checks = e.mundlak.passed is not False and e.mundlak.passed is not None and e.lead.passed is not False
-    failed = tuple(c.name for c in (e.mundlak, e.lead) if c.passed is False or (c is e.mundlak and c.passed is None))
-    if scores.p_threshold < TEST_LEVEL and e.test.criteria.delta_bic > 0:
-        if checks:
-            return Decision("threshold_supported", 1, ("p_threshold", "delta_bic", "mundlak", "lead"))
-        return Decision("threshold_shape_confounding_alarm", 1, failed)
     lasting = all(scores.p_values[name] < TEST_LEVEL for name in ("none", "last", "fading_half"))
-    if lasting and checks:
+    if lasting and not failed:
         return Decision("cumulative_association", 2, ("none", "last", "fading_half", "mundlak", "lead"))
     if scores.p_dose < TEST_LEVEL:
         return Decision("dose_association", 3, ("none", *failed))

@@ -75,7 +75,14 @@ def lead_check(working: Working) -> Check:
     usable = np.isfinite(rows.pain) & np.isfinite(rows.pain_lag1) & np.isfinite(rows.dose)
     known = np.isfinite(rows.pain) & np.isfinite(rows.dose)
     if usable.sum() < FEWEST_ROWS or not rows.dose[usable].sum() > 0 or np.ptp(rows.dose[usable]) == 0:
-        return Check("lead", None, None, None, int(usable.sum()), "too few visits with two ratings before a varying dose")
+        return Check(
+            "lead",
+            None,
+            None,
+            None,
+            int(usable.sum()),
+            "too few visits with two ratings before a varying dose",
+        )
     try:
         first = fit_counts(rows.dose[known], _dose_columns(rows, known))
         precision = frailty_precision(rows.dose[known], first.mean, rows.patient[known])
@@ -90,7 +97,9 @@ def lead_check(working: Working) -> Check:
     score = np.bincount(rows.patient[usable], clear * (rows.dose[usable] - fit.mean))
     scale = np.sqrt((score**2).sum())
     if not scale > 0:
-        return Check("lead", None, None, None, int(usable.sum()), "earlier pain does not vary beyond current pain")
+        return Check(
+            "lead", None, None, None, int(usable.sum()), "earlier pain does not vary beyond current pain"
+        )
     statistic = float(score.sum() / scale)
     p_value = float(2.0 * ndtr(-abs(statistic)))
     return Check("lead", p_value, p_value > CHECK_LEVEL, statistic, int(usable.sum()))
@@ -135,8 +144,8 @@ def patient_frailty(working: Working) -> Array:
     precision = frailty_precision(rows.dose[known], fit.mean, rows.patient[known])
     n = working.ratings.n_patients
     return log_frailty(
-        np.bincount(rows.patient[known], rows.dose[known], minlength=n),
-        np.bincount(rows.patient[known], fit.mean, minlength=n),
+        np.asarray(np.bincount(rows.patient[known], rows.dose[known], minlength=n), dtype=float),
+        np.asarray(np.bincount(rows.patient[known], fit.mean, minlength=n), dtype=float),
         precision,
     )
 
@@ -155,7 +164,9 @@ def mundlak_check(working: Working, *, replicates: int, seed: int) -> Check:
         frailty = patient_frailty(working)[ratings.patient]
     except FitError as problem:
         return Check("mundlak", None, None, None, ratings.n_patients, str(problem))
-    extra = frailty[:, None] * np.column_stack([np.ones_like(working.time), working.time, np.log1p(working.time)])
+    extra = frailty[:, None] * np.column_stack(
+        [np.ones_like(working.time), working.time, np.log1p(working.time)]
+    )
     tests = score_tests(working, replicates=replicates, seed=seed, rivals=(NOTHING,), extra=extra)
     p_value = tests.p_dose
     statistic = float(np.nanmax(tests.statistics["none"]))
@@ -201,7 +212,9 @@ def _rating_rows(working: Working, rows: DoseRows) -> NDArray[np.int64]:
     return np.searchsorted(rows.patient * largest + rows.t, r.patient * largest + r.t, side="left") - 1
 
 
-def _timing_statistic(working: Working, dose: Array, patient: NDArray[np.int64], place: NDArray[np.int64]) -> float:
+def _timing_statistic(
+    working: Working, dose: Array, patient: NDArray[np.int64], place: NDArray[np.int64]
+) -> float:
     total = (_before(dose, patient) + dose)[place]
     tests = replace(working, ratings=replace(working.ratings, dose_before=total))
     contributions = score_tests(tests, replicates=0, seed=0, rivals=(NOTHING,))

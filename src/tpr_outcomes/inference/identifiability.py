@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tpr_outcomes.inference.threshold import hinge_columns
 from tpr_outcomes.models.candidates import score_knots
-from tpr_outcomes.models.working import Working
+from tpr_outcomes.models.working import Working, dose_top
 
 Array = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Design:
     linear_mdr : float
         Minimum detectable relief of a straight line at the 95th percentile, outcome units.
     dose_95 : float
-        95th percentile of positive cumulative doses.
+        95th percentile of the cumulative dose over all rated visits, the first included.
     share_within_visit : float
         Variance of cumulative dose within visit number, as a share of all: 0 when the dose is the
         visit number in disguise.
@@ -86,10 +86,12 @@ def design(working: Working, *, span: float) -> Design:
     dose = ratings.dose_before
     positive = dose[dose > 0]
     if positive.size == 0 or np.ptp(dose) == 0:
-        return Design(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), np.inf, 0.0, 0.0, False, ("no_dose",))
+        return Design(
+            np.empty(0), np.empty(0), np.empty(0, dtype=np.int64), np.inf, 0.0, 0.0, False, ("no_dose",)
+        )
+    top = dose_top(ratings)
     knots = score_knots(dose)
-    knots = knots[(knots > 0) & (knots <= np.quantile(positive, 0.85))]
-    top = float(np.quantile(positive, 0.95))
+    knots = knots[(knots > 0) & (knots <= np.quantile(positive, 0.85)) & (knots < top)]
     line = working.clear(working.whiten(dose[:, None] / working.unit))[:, 0]
     square = float(line @ line)
     linear_mdr = POWER_FACTOR * top / working.unit / np.sqrt(square) if square > 1e-12 else np.inf

@@ -1,20 +1,27 @@
 r"""Is the response threshold-shaped, and where is the threshold?
 
-Test. Against a rival :math:`r`, for every knot :math:`\tau` of a grid, the score of adding a hinge
-:math:`(C-\tau)_+` to background plus rival is summed within patients,
-:math:`U_i(\tau)=\sum_t \tilde h_{\tau,it}\, e_{it}`, and studentised by the patients themselves,
+Test. Against a rival :math:`r`, for every candidate threshold :math:`\tau` and both threshold shapes —
+a hinge :math:`(C-\tau)_+` and a step :math:`1[C>\tau]` — the score of adding that column to background
+plus rival is, on whitened rows with everything else projected out,
 
-.. math:: T(\tau)=\frac{\sum_i U_i(\tau)}{\sqrt{\sum_i U_i(\tau)^2}},\qquad S=\max_\tau\{-T(\tau)\}
+.. math:: T_k=-\frac{\sum_i U_{ik}}{\lVert\tilde h_k\rVert},\qquad U_{ik}=\sum_t\tilde h_{k,it}\,e_{it}
 
-(relief is a negative slope change). The reference distribution keeps every patient's contribution and
-flips its sign: one Rademacher sign per patient, shared by all knots and rivals (a patient-level
-multiplier bootstrap; Hansen 1996, doi:10.2307/2171789, for the supremum of a score process under an
-unidentified knot). :math:`p=(1+\#\{S_b\ge S\})/(B+1)`. A threshold is shown only if it beats *every*
-rival, so the reported value is the largest of these p-values (intersection–union test: each at 5%, no
-further correction; Berger 1982, doi:10.1080/00401706.1982.10487790).
+(positive is relief; whitened residuals have variance one). The scores are averaged over thresholds as
+is optimal when the threshold is unknown (exponential average of Andrews and Ploberger 1994,
+doi:10.2307/2951753, one-sided),
 
-Place. The likelihood of a pure hinge is profiled over :math:`\tau`; the interval is the set where the
-deviance is within 5.0 of its minimum.
+.. math:: S=\log\Big[(1-w)\,\overline{\exp(\tfrac12 (T_k)_+^2)}^{\;hinges}
+          + w\,\overline{\exp(\tfrac12 (T_k)_+^2)}^{\;steps}\Big],\qquad w=0.1.
+
+The reference distribution keeps every patient's contribution and flips its sign: one Rademacher sign
+per patient, shared by all thresholds and rivals (a patient-level multiplier bootstrap; Hansen 1996,
+doi:10.2307/2171789). It holds whatever the covariance within patients.
+:math:`p=(1+\#\{S_b\ge S\})/(B+1)`. A threshold is shown only if it beats *every* rival, so the value
+reported is the largest of these p-values (intersection–union test: each at 5%, no further correction;
+Berger 1982, doi:10.1080/00401706.1982.10487790).
+
+Place. The likelihood is profiled over :math:`\tau` and the two shapes; the interval is the set of
+:math:`\tau` where the deviance is within 5.0 of its minimum.
 """
 
 from __future__ import annotations
@@ -32,47 +39,59 @@ from tpr_outcomes.models.candidates import (
     BIC_RIVALS,
     HINGE,
     SCORE_RIVALS,
+    STEP,
     Candidate,
     column_rivals,
     score_knots,
     threshold_grid,
 )
-from tpr_outcomes.models.working import Working
+from tpr_outcomes.models.working import Working, dose_top
 
 Array = NDArray[np.float64]
 
 PROFILE_LIMIT = 5.0
 """Deviance within which a threshold stays in the interval (calibrated: 3.84 under-covers when the slope
 is small; see docs/methods/threshold-verdict.md)."""
+STEP_WEIGHT = 0.1
+"""Weight of the step-shaped thresholds in the average; the hinges share the rest."""
 _NEGLIGIBLE = 1e-6
 _MOST_SIGNS = 20_000_000
 
 
 @dataclass(frozen=True)
 class ScoreTests:
-    """Hinge against each rival, by patient-level multiplier bootstrap.
+    """Threshold shapes against each rival, by patient-level multiplier bootstrap.
 
     Attributes
     ----------
     knots : ndarray, shape (k,)
-        Knots searched, doses.
+        Thresholds searched with a hinge, doses.
+    step_knots : ndarray, shape (m,)
+        Thresholds searched with a step, doses.
     statistics : dict of str to ndarray, shape (k,)
-        ``-T(tau)`` per rival: positive is relief beyond the rival; nan where the rival already spans
+        Hinge scores per rival: positive is relief beyond the rival; nan where the rival already spans
         the hinge.
+    step_statistics : dict of str to ndarray, shape (m,)
+        Step scores per rival.
+    averages : dict of str to float
+        Exponential average of the scores per rival: the test statistic.
     p_values : dict of str to float
         One-sided p-value per rival.
     replicates, seed : int
     """
 
     knots: Array
+    step_knots: Array
     statistics: dict[str, Array]
+    step_statistics: dict[str, Array]
+    averages: dict[str, float]
     p_values: dict[str, float]
     replicates: int
     seed: int
 
     @property
     def p_dose(self) -> float:
-        """Any hinge (straight line included) beyond time alone."""
+        """Any of the shapes (straight line included) beyond time alone."""
         return self.p_values["none"]
 
     @property
@@ -88,25 +107,29 @@ class ScoreTests:
 
 @dataclass(frozen=True)
 class ThresholdProfile:
-    """Profile deviance of a pure hinge over its threshold.
+    """Profile deviance of a threshold, over hinge and step.
 
     Attributes
     ----------
     grid : ndarray, shape (g,)
         Thresholds tried, doses.
     deviance : ndarray, shape (g,)
-        Deviance above the minimum.
+        Deviance above the minimum, the better of the two shapes at each threshold.
+    shape : {"hinge", "step"}
+        Shape with the smallest deviance.
     estimate : float
         Threshold with the smallest deviance.
     conf_low, conf_high : float
         Ends of the set within ``limit`` of the minimum, interpolated between grid points.
     open_low, open_high : bool
         True where the set runs into the end of the doses that were observed.
+    bend : float
+        Threshold of the best hinge, doses (equal to ``estimate`` when the shape is a hinge).
     slope, slope_error : float
-        Change of the outcome per dose beyond the threshold at ``estimate``, and its patient-robust
+        Change of the outcome per dose beyond the best hinge's threshold, and its patient-robust
         standard error (the threshold taken as known).
     relief_95 : float
-        Relief this slope gives at the 95th percentile of the cumulative dose, outcome units.
+        Relief of the best shape at the 95th percentile of the cumulative dose, outcome units.
     before, before_high : float
         Relief over the whole first segment (dose 0 to the threshold) when it is given its own slope,
         and its one-sided 95% upper bound, outcome units.
@@ -116,11 +139,13 @@ class ThresholdProfile:
 
     grid: Array
     deviance: Array
+    shape: str
     estimate: float
     conf_low: float
     conf_high: float
     open_low: bool
     open_high: bool
+    bend: float
     slope: float
     slope_error: float
     relief_95: float
@@ -139,7 +164,7 @@ class InformationCriteria:
     bic : dict of str to float
         Deviance above the best rival's plus penalty; smaller is better.
     delta_bic : float
-        Best rival minus hinge: positive favours the threshold.
+        Best rival minus the better of hinge and step: positive favours a threshold.
     best_rival : str
     """
 
@@ -185,6 +210,11 @@ def hinge_columns(ratings: Ratings, knots: Array, unit: float) -> Array:
     return np.column_stack([shapes.hinge(ratings.dose_before, knot) / unit for knot in knots])
 
 
+def step_columns(ratings: Ratings, knots: Array) -> Array:
+    """Steps ``1[C > tau]``, shape (n, m)."""
+    return np.column_stack([shapes.step(ratings.dose_before, knot) for knot in knots])
+
+
 def score_tests(
     working: Working,
     *,
@@ -193,7 +223,7 @@ def score_tests(
     rivals: Sequence[Candidate] | None = None,
     extra: Array | None = None,
 ) -> ScoreTests:
-    """Sup-score tests of a hinge against each rival (module notes).
+    """Averaged score tests of the threshold shapes against each rival (module notes).
 
     Parameters
     ----------
@@ -206,26 +236,45 @@ def score_tests(
     """
     if rivals is None:
         rivals = (*SCORE_RIVALS, *column_rivals(working.ratings))
+    fixed = [(rival.name, best_column(working, rival)) for rival in rivals]
     knots = score_knots(working.ratings.dose_before)
-    hinges = working.whiten(hinge_columns(working.ratings, knots, working.unit))
+    steps = knots[knots > 0] if (knots > 0).any() else knots
+    raw = np.concatenate(
+        [hinge_columns(working.ratings, knots, working.unit), step_columns(working.ratings, steps)], axis=1
+    )
+    columns = working.whiten(raw)
+    size = np.linalg.norm(columns, axis=0)
     basis = working.x
     if extra is not None:
         more = working.clear(working.whiten(extra))
         basis = np.concatenate([basis, _orthonormal(more)], axis=1)
     residual = working.y - basis @ (basis.T @ working.y)
-    clear = hinges - basis @ (basis.T @ hinges)
-    size = np.linalg.norm(hinges, axis=0)
-    contributions = {}
-    for rival in rivals:
+    clear = columns - basis @ (basis.T @ columns)
+    scaled: dict[str, Array] = {}
+    for name, column in fixed:
         e, z = residual, clear
-        column = rival.column(working.ratings, working.unit)
         if column is not None:
             direction = working.whiten(column[:, None])[:, 0]
-            direction = direction - basis @ (basis.T @ direction)
-            e, z = _project_out(direction, e, z)
-        usable = np.linalg.norm(z, axis=0) > _NEGLIGIBLE * np.maximum(size, 1e-300)
-        contributions[rival.name] = working.layout.patient_sums(z * e[:, None]), usable
-    return _multiplier(contributions, knots, replicates, seed)
+            e, z = _project_out(direction - basis @ (basis.T @ direction), e, z)
+        norm = np.linalg.norm(z, axis=0)
+        usable = norm > _NEGLIGIBLE * np.maximum(size, 1e-300)
+        contributions = -working.layout.patient_sums(z * e[:, None])
+        scaled[name] = np.where(usable, contributions / np.where(usable, norm, 1.0), np.nan)
+    return _multiplier(scaled, knots, steps, replicates, seed)
+
+
+def best_column(working: Working, rival: Candidate) -> Array | None:
+    """A rival's column (n,), its nonlinear parameter, if any, at the value that fits best."""
+    grid = rival.grid(working.ratings, working.unit)
+    if not grid.size:
+        return rival.column(working.ratings, working.unit)
+    made = np.column_stack([_column(working, rival, float(theta)) for theta in grid])
+    return np.asarray(made[:, int(residual_squares(working, made).argmin())])
+
+
+def _column(working: Working, candidate: Candidate, theta: float) -> Array:
+    column = candidate.column(working.ratings, working.unit, theta)
+    return np.zeros_like(working.ratings.pain) if column is None else column
 
 
 def _orthonormal(columns: Array) -> Array:
@@ -241,38 +290,59 @@ def _project_out(direction: Array, e: Array, z: Array) -> tuple[Array, Array]:
     return e - direction * (direction @ e / square), z - direction[:, None] * ((direction @ z) / square)
 
 
+def exponential_average(scores: Array, n_hinges: int) -> Array:
+    """Weighted exponential average of scores (..., k): hinges first, then steps; nan scores left out.
+
+    Notes
+    -----
+    ``log((1-w) mean_hinges exp(T+^2/2) + w mean_steps exp(T+^2/2))``, computed without overflow. A
+    family without a usable score counts as score 0.
+    """
+    half = 0.5 * np.maximum(scores, 0.0) ** 2
+    usable = np.isfinite(scores.reshape(-1, scores.shape[-1])[0]) if scores.size else np.zeros(0, dtype=bool)
+    hinges = half[..., :n_hinges][..., usable[:n_hinges]]
+    steps = half[..., n_hinges:][..., usable[n_hinges:]]
+    top = np.maximum(hinges.max(axis=-1, initial=0.0), steps.max(axis=-1, initial=0.0))
+    total = np.zeros(scores.shape[:-1])
+    for family, weight in ((hinges, 1.0 - STEP_WEIGHT), (steps, STEP_WEIGHT)):
+        if family.shape[-1]:
+            total += weight * np.exp(family - top[..., None]).mean(axis=-1)
+        else:
+            total += weight * np.exp(-top)
+    return np.asarray(top + np.log(total))
+
+
 def _multiplier(
-    contributions: dict[str, tuple[Array, NDArray[np.bool_]]], knots: Array, replicates: int, seed: int
+    scaled: dict[str, Array], knots: Array, steps: Array, replicates: int, seed: int
 ) -> ScoreTests:
-    """Observed suprema and their sign-flipped reference distribution, shared by all rivals."""
-    names = list(contributions)
-    n_patients = contributions[names[0]][0].shape[0]
-    scaled, owner = [], []
-    statistics = {}
-    for index, name in enumerate(names):
-        u, usable = contributions[name]
-        scale = np.sqrt((u**2).sum(axis=0))
-        usable = usable & (scale > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            statistics[name] = np.where(usable, -u.sum(axis=0) / scale, np.nan)
-        scaled.append(-u[:, usable] / scale[usable])
-        owner.append(np.full(usable.sum(), index))
-    stacked = np.concatenate(scaled, axis=1)
-    belongs = np.concatenate(owner)
-    observed = np.array([np.nanmax(s) if np.isfinite(s).any() else -np.inf for s in statistics.values()])
-    exceed = np.zeros(len(names), dtype=np.int64)
+    """Observed averages and their sign-flipped reference distribution, shared by all rivals."""
+    names = list(scaled)
+    n_patients = scaled[names[0]].shape[0]
+    observed = {name: u.sum(axis=0) for name, u in scaled.items()}
+    averages = {name: float(exponential_average(t, knots.size)) for name, t in observed.items()}
+    stacked = np.concatenate(list(scaled.values()), axis=1)
+    absent = np.isnan(stacked[0]) if n_patients else np.zeros(stacked.shape[1], dtype=bool)
+    stacked = np.where(absent, 0.0, stacked)
+    width = knots.size + steps.size
+    exceed = dict.fromkeys(names, 0)
     rng = generator(seed, "multiplier")
     block = max(1, _MOST_SIGNS // max(n_patients, 1))
     for first in range(0, replicates, block):
         draws = rademacher(rng, min(block, replicates - first), n_patients) @ stacked
-        for index in range(len(names)):
-            mine = draws[:, belongs == index]
-            if mine.shape[1]:
-                exceed[index] += int((mine.max(axis=1) >= observed[index] - 1e-12).sum())
-            else:
-                exceed[index] += draws.shape[0]
-    p_values = {name: (1 + int(exceed[i])) / (replicates + 1) for i, name in enumerate(names)}
-    return ScoreTests(knots=knots, statistics=statistics, p_values=p_values, replicates=replicates, seed=seed)
+        draws[:, absent] = np.nan
+        for index, name in enumerate(names):
+            average = exponential_average(draws[:, index * width : (index + 1) * width], knots.size)
+            exceed[name] += int((average >= averages[name] - 1e-10).sum())
+    return ScoreTests(
+        knots=knots,
+        step_knots=steps,
+        statistics={name: t[: knots.size] for name, t in observed.items()},
+        step_statistics={name: t[knots.size :] for name, t in observed.items()},
+        averages=averages,
+        p_values={name: (1 + exceed[name]) / (replicates + 1) for name in names},
+        replicates=replicates,
+        seed=seed,
+    )
 
 
 def residual_squares(working: Working, columns: Array) -> Array:
@@ -285,59 +355,67 @@ def residual_squares(working: Working, columns: Array) -> Array:
 
 
 def information_criteria(working: Working) -> InformationCriteria:
-    """BIC of every rival and of the hinge, under the same whitening."""
+    """BIC of every rival, of the hinge and of the step, under the same whitening."""
     ratings, unit = working.ratings, working.unit
     penalty = np.log(ratings.n_patients)
     rivals = (*BIC_RIVALS, *column_rivals(ratings))
     columns: list[Array] = []
     spans: dict[str, tuple[int, int]] = {}
-    for candidate in (*rivals, HINGE):
+    for candidate in (*rivals, HINGE, STEP):
         grid = candidate.grid(ratings, unit)
-        made = [candidate.column(ratings, unit, float(theta)) for theta in grid] or [candidate.column(ratings, unit)]
+        made = [candidate.column(ratings, unit, float(theta)) for theta in grid] or [
+            candidate.column(ratings, unit)
+        ]
         made = [column for column in made if column is not None] or [np.zeros_like(ratings.pain)]
         spans[candidate.name] = (len(columns), len(columns) + len(made))
         columns.extend(made)  # type: ignore[arg-type]
     squares = residual_squares(working, np.column_stack(columns))
     bic = {
         candidate.name: float(squares[slice(*spans[candidate.name])].min() + candidate.n_parameters * penalty)
-        for candidate in (*rivals, HINGE)
+        for candidate in (*rivals, HINGE, STEP)
     }
     best = min((rival.name for rival in rivals), key=lambda name: bic[name])
     floor = bic[best]
     return InformationCriteria(
         bic={name: value - floor for name, value in bic.items()},
-        delta_bic=floor - bic[HINGE.name],
+        delta_bic=floor - min(bic[HINGE.name], bic[STEP.name]),
         best_rival=best,
     )
 
 
 def threshold_profile(working: Working, *, size: int = 60) -> ThresholdProfile:
-    """Profile deviance of a pure hinge, its interval, and the slopes on both sides."""
+    """Profile deviance over threshold and shape, its interval, and the slopes on both sides."""
     ratings, unit = working.ratings, working.unit
     grid = threshold_grid(ratings.dose_before, size)
-    squares = residual_squares(working, hinge_columns(ratings, grid, unit))
+    columns = np.concatenate([hinge_columns(ratings, grid, unit), step_columns(ratings, grid)], axis=1)
+    hinge, step = np.split(residual_squares(working, columns), 2)
+    squares = np.minimum(hinge, step)
     deviance = squares - squares.min()
     best = int(squares.argmin())
     low, high, open_low, open_high = _within(grid, deviance, PROFILE_LIMIT)
     estimate = float(grid[best])
-    top = float(np.quantile(ratings.dose_before[ratings.dose_before > 0], 0.95))
-    slope, error = robust_slopes(working, hinge_columns(ratings, grid[[best]], unit))
-    pair = np.column_stack([ratings.dose_before / unit, hinge_columns(ratings, grid[[best]], unit)])
-    slopes, errors = robust_slopes(working, pair)
-    before = -float(slopes[0]) * estimate / unit
+    shape = "step" if step[best] < hinge[best] else "hinge"
+    top = dose_top(ratings)
+    bend = float(grid[int(hinge.argmin())])
+    chosen = columns[:, [best + grid.size * (shape == "step"), int(hinge.argmin())]]
+    slopes, errors = lone_slopes(working, chosen)
+    reach = 1.0 if shape == "step" else max(top - estimate, 0.0) / unit
+    before, before_error = robust_slopes(working, np.column_stack([ratings.dose_before / unit, chosen[:, 0]]))
     return ThresholdProfile(
         grid=grid,
         deviance=deviance,
+        shape=shape,
         estimate=estimate,
         conf_low=low,
         conf_high=high,
         open_low=open_low,
         open_high=open_high,
-        slope=float(slope[0]) / unit,
-        slope_error=float(error[0]) / unit,
-        relief_95=-float(slope[0]) * max(top - estimate, 0.0) / unit,
-        before=before,
-        before_high=before + 1.645 * float(errors[0]) * estimate / unit,
+        bend=bend,
+        slope=float(slopes[1]) / unit,
+        slope_error=float(errors[1]) / unit,
+        relief_95=-float(slopes[0]) * reach,
+        before=-float(before[0]) * estimate / unit,
+        before_high=(-float(before[0]) + 1.645 * float(before_error[0])) * estimate / unit,
     )
 
 

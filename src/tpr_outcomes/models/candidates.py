@@ -105,7 +105,7 @@ class Candidate:
             return np.empty(0)
         if self.shape == "emax":
             return np.asarray(unit * np.geomspace(0.25, 64.0, 17))
-        return threshold_grid(ratings.dose_before, 40)
+        return threshold_grid(self.dose(ratings), 40)
 
 
 NOTHING = Candidate("none", "no dose at all: time and the first rating only", history="none")
@@ -164,11 +164,16 @@ def score_knots(dose_before: Array) -> Array:
 
 
 def column_rivals(ratings: Ratings) -> tuple[Candidate, ...]:
-    """Other recorded doses, complete and not constant, as straight-line rivals of the twitches."""
-    found = []
+    """Other recorded doses, complete and not constant: a straight line, and a threshold of their own."""
+    found: list[Candidate] = []
     for source in RIVAL_COLUMNS:
         other = ratings.cumulative(source)
-        if source != ratings.dose and other is not None and np.isfinite(other).all() and np.ptp(other) > 0:
-            label = f"every one of the {source} counts the same"
-            found.append(Candidate(source, label, history="column", source=source))
+        if source == ratings.dose or other is None or not np.isfinite(other).all() or np.ptp(other) == 0:
+            continue
+        words = f"the {source}: every one counts the same"
+        found.append(Candidate(source, words, history="column", source=source))
+        words = f"the {source}: nothing up to a threshold, then relief"
+        found.append(
+            Candidate(f"{source}_hinge", words, history="column", source=source, shape="hinge", profiled=True)
+        )
     return tuple(found)

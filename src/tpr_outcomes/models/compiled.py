@@ -64,7 +64,9 @@ def _products(starts: Any, gaps: Any, raw: Any, q: int, phi: float, nugget: floa
     return white, a, b, log_det
 
 
-def _tangents(starts: Any, gaps: Any, raw: Any, w: Any, phi: float, nugget: float) -> Any:
+def _tangents(  # noqa: C901 - one pass over the rows, every line a line of the formula
+    starts: Any, gaps: Any, raw: Any, w: Any, phi: float, nugget: float
+) -> Any:
     k = raw.shape[1]
     q = k - 1
     steps = starts.size - 1

@@ -64,7 +64,10 @@ def fit_counts(count: Array, x: Array, *, tolerance: float = 1e-10, most: int = 
         eta = np.clip(x @ gamma, -20.0, 20.0)
         mean = np.exp(eta)
         positive = count > 0
-        now = 2.0 * (count[positive] * np.log(count[positive] / mean[positive])).sum() - 2.0 * (count - mean).sum()
+        now = (
+            2.0 * (count[positive] * np.log(count[positive] / mean[positive])).sum()
+            - 2.0 * (count - mean).sum()
+        )
         if abs(now - deviance) <= tolerance * (abs(now) + 0.1):
             return CountFit(gamma=gamma, mean=mean, iterations=iteration)
         deviance = now

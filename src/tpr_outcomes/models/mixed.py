@@ -57,9 +57,14 @@ Residual = Literal["independent", "car1", "car1+nugget"]
 Method = Literal["ml", "reml"]
 Status = Literal["converged", "boundary", "failed"]
 
-_LOGIT_LIMIT = 14.0
+_LOGIT_LIMIT = 30.0
+"""A white-noise share within 1e-13 of 0 or 1 is that limit."""
+_NO_CORRELATION = 40.0
+"""``exp(-40)`` is a correlation of 0 to rounding error: at the shortest gap nothing is left of it."""
+_FULL_CORRELATION = 1e-6
+"""Loss of correlation over the longest gap that is taken for none."""
 _EDGE = 1e-4
-"""Shares and per-gap correlations within this of 0 or 1 are reported as at the boundary."""
+"""Shares, and correlations at the shortest and longest gap, within this of 0 or 1 are at the boundary."""
 _GRADIENT_TOLERANCE = 2e-3
 """Largest deviance gradient (per unit of a scaled parameter) accepted as an optimum. With curvature
 of order 1 or more the deviance is then within 2e-6 of its minimum, far below any decision."""
@@ -133,8 +138,11 @@ class Layout:
 
     @cached_property
     def step_gaps(self) -> list[Array]:
-        """Gap of each step: one value shared by all its patients, shape (1,), as long as all patients
-        have had the same gaps so far; else one each, shape (m,). Recursions broadcast over either."""
+        """Gap of each step, shape (1,) or (m,).
+
+        One value shared by all its patients as long as all patients have had the same gaps so far, else
+        one each. Recursions broadcast over either.
+        """
         found: list[Array] = []
         shared = True
         for rows, _ in self.steps:
@@ -232,7 +240,7 @@ class MixedFit:
         """Fixed effects and covariance parameters together."""
         q = self.covariance.factor.shape[0]
         extra = {"independent": 0, "car1": 1, "car1+nugget": 2}[self.residual]
-        return self.beta.size + q * (q + 1) // 2 + extra + 1
+        return int(self.beta.size) + q * (q + 1) // 2 + extra + 1
 
 
 @dataclass(frozen=True)
@@ -405,10 +413,24 @@ class _Deviance:
         self.raw = np.ascontiguousarray(np.concatenate([z, x, y[:, None]], axis=1))
         self.evaluations = 0
         self.correlated = residual != "independent"
+        later = layout.gaps[layout.starts[1] :]
+        self.shortest = float(later.min(initial=np.inf)) if later.size else unit
+        self.longest = float(later.max(initial=0.0)) if later.size else unit
         self.kernels = compiled.kernels() if self.correlated else None
         self.starts = np.array(layout.starts)
         if not self.correlated:
             self.sums = self._sums(self.raw)
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """Box of the search: correlation from (all but) 1 at the longest gap to 0 at the shortest."""
+        box = [(-1e4, 1e4)] * self.lower[0].size
+        if self.correlated:
+            low, high = _FULL_CORRELATION / self.longest, _NO_CORRELATION / self.shortest
+            box.append((float(np.log(low * self.unit)), float(np.log(high * self.unit))))
+        if self.residual == "car1+nugget":
+            box.append((-_LOGIT_LIMIT, _LOGIT_LIMIT))
+        return box
 
     def unpack(self, parameters: Array) -> tuple[Array, float, float]:
         """Relative factor, phi (per time unit of the layout) and nugget."""
@@ -452,7 +474,7 @@ class _Deviance:
         wb = w @ b
         k = self.p + 1
         s = c - b.reshape(-1, k).T @ wb.reshape(-1, k)
-        root = np.linalg.cholesky(s[: self.p, : self.p])
+        root: Array = np.linalg.cholesky(s[: self.p, : self.p])
         half = np.linalg.solve(root, s[: self.p, self.p])
         beta = np.linalg.solve(root.T, half)
         rss = s[self.p, self.p] - half @ half
@@ -461,7 +483,15 @@ class _Deviance:
         if self.method == "reml":
             deviance += 2.0 * np.log(np.diag(root)).sum()
         return _Parts(
-            a=a, b=b, w=w, wb=wb, root=root, beta=beta, factor=factor, rss=float(rss), deviance=float(deviance)
+            a=a,
+            b=b,
+            w=w,
+            wb=wb,
+            root=root,
+            beta=beta,
+            factor=factor,
+            rss=float(rss),
+            deviance=float(deviance),
         )
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
@@ -643,7 +673,9 @@ def _prepare(
         if residual != "independent":
             raise FitError("Correlated residuals need the time of each row; give `time`.")
         time = np.arange(n, dtype=float)
-    if not (np.isfinite(y).all() and np.isfinite(x).all() and np.isfinite(z).all() and np.isfinite(time).all()):
+    if not (
+        np.isfinite(y).all() and np.isfinite(x).all() and np.isfinite(z).all() and np.isfinite(time).all()
+    ):
         raise FitError("Outcome, columns and times must be finite numbers; leave incomplete rows out first.")
     if n <= p + 1:
         raise FitError(f"{n} rows cannot support {p} fixed effects; at least {p + 2} rows are needed.")
@@ -651,7 +683,9 @@ def _prepare(
         raise FitError(f"{z.shape[1]} random-effect columns were given; this engine fits at most two.")
     layout = Layout.of(patient, time)
     if residual != "independent" and (layout.gaps[layout.starts[1] :] <= 0.0).any():
-        raise FitError("Two rows of one patient have the same time; correlated residuals need distinct times.")
+        raise FitError(
+            "Two rows of one patient have the same time; correlated residuals need distinct times."
+        )
     xq, x_root = np.linalg.qr(x)
     diagonal = np.abs(np.diag(x_root))
     if p and diagonal.min() < 1e-9 * np.linalg.norm(x, axis=0).max():
@@ -720,13 +754,10 @@ def _minimise(deviance: _Deviance, starts: list[Array]) -> tuple[Array, float, s
 def _descend(deviance: _Deviance, start: Array) -> tuple[float, Array, float, str]:
     if start.size == 0:
         return float(deviance(start)[0]), start, 0.0, "no covariance parameters to estimate"
-    k = deviance.lower[0].size
-    bounds = [(-1e4, 1e4)] * k + [(-10.0, 3.5)] * (start.size > k) + [(-_LOGIT_LIMIT, _LOGIT_LIMIT)] * (
-        start.size > k + 1
-    )
+    bounds = deviance.bounds
     point = start
     message = ""
-    for _ in range(4):
+    for _ in range(5):
         result = minimize(
             deviance,
             point,
@@ -737,11 +768,13 @@ def _descend(deviance: _Deviance, start: Array) -> tuple[float, Array, float, st
         )
         point = np.asarray(result.x)
         message = str(result.message)
-        escape = _escape(deviance, point)
-        if escape is None and _open_gradient(deviance, point, bounds) < _GRADIENT_TOLERANCE:
+        moved = _escape(deviance, point)
+        if moved is None:
+            moved = _across_the_edge(deviance, point)
+        if moved is None and _open_gradient(deviance, point, bounds) < _GRADIENT_TOLERANCE:
             break
-        if escape is not None:
-            point = escape
+        if moved is not None:
+            point = moved
     value, _ = deviance(point)
     return value, point, _open_gradient(deviance, point, bounds), message
 
@@ -774,9 +807,35 @@ def _escape(deviance: _Deviance, point: Array) -> Array | None:
     return moved
 
 
-def _collect(
-    deviance: _Deviance, problem: _Scaled, point: Array, gradient: float, message: str
-) -> MixedFit:
+def _across_the_edge(deviance: _Deviance, point: Array) -> Array | None:
+    """A better point at, or off, a limit of the residual parameters that the search has come close to.
+
+    In the logit of the white-noise share and in the logarithm of the rate, the gradient dies out on the
+    way to the limit, whether the limit is the optimum (then the search stops short of it) or not (then it
+    would look like one). So the limit itself and a value well inside are tried.
+    """
+    k = deviance.lower[0].size
+    near: list[tuple[int, float]] = []
+    for i, (low, high) in list(enumerate(deviance.bounds))[k:]:
+        if i > k:
+            at_low, at_high, inside = point[i] < -6.0, point[i] > 6.0, 3.0
+        else:
+            at_low = point[i] < np.log(1e-2 * deviance.unit / deviance.longest)
+            at_high = point[i] > np.log(5.0 * deviance.unit / deviance.shortest)
+            inside = 3.0 if at_low else 1.0
+        if at_low or at_high:
+            near += [(i, low), (i, -inside)] if at_low else [(i, high), (i, inside)]
+    better, least = None, deviance(point)[0] - 1e-8 if near else -np.inf
+    for i, value in near:
+        tried = point.copy()
+        tried[i] = value
+        found = deviance(tried)[0]
+        if found < least:
+            better, least = tried, found
+    return better
+
+
+def _collect(deviance: _Deviance, problem: _Scaled, point: Array, gradient: float, message: str) -> MixedFit:
     d = deviance.parts(point)
     factor, phi, nugget = deviance.unpack(point)
     scale = problem.y_scale
@@ -788,7 +847,7 @@ def _collect(
     log_likelihood = -0.5 * d.deviance - deviance.dof * np.log(scale)
     if deviance.method == "reml":
         log_likelihood -= float(np.log(np.abs(np.diag(problem.x_root))).sum())
-    status, words = _status(deviance, factor, phi, nugget, gradient, problem.unit)
+    status, words = _status(deviance, factor, phi, nugget, gradient)
     if deviance.q:
         root = np.linalg.solve(problem.z_root, factor)
         factor = np.linalg.qr(root.T)[1].T
@@ -811,7 +870,7 @@ def _collect(
 
 
 def _status(
-    deviance: _Deviance, factor: Array, phi: float, nugget: float, gradient: float, unit: float
+    deviance: _Deviance, factor: Array, phi: float, nugget: float, gradient: float
 ) -> tuple[Status, str]:
     """Certified interior optimum, certified boundary optimum, or neither."""
     if not gradient < _GRADIENT_TOLERANCE:
@@ -820,8 +879,7 @@ def _status(
     if deviance.q and np.linalg.eigvalsh(factor @ factor.T)[0] < _EDGE**2:
         edges.append("the random-effects covariance is singular (a variance of 0 or a correlation of 1)")
     if deviance.correlated:
-        step = phi**unit
-        if not _EDGE < step < 1.0 - _EDGE:
+        if phi**deviance.shortest < _EDGE or phi**deviance.longest > 1.0 - _EDGE:
             edges.append("the residual correlation is at 0 or 1")
         if deviance.residual == "car1+nugget" and not _EDGE < nugget < 1.0 - _EDGE:
             edges.append("the white-noise share is at 0 or 1")

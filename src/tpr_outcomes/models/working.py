@@ -4,7 +4,9 @@ The mean of a rating, whatever the dose did, is
 
 * a separate level for every visit number (never a straight line in time),
 * when gaps are irregular, also a natural cubic spline of log time since the first visit,
-* the first rating times :math:`(1, t/5, \log(1+t))`: patients who start higher fall further.
+* the first rating times :math:`(1, t/5, \log(1+t))`: patients who start higher fall further,
+* when several therapists are recorded, each one's own level and slope in :math:`\log(1+t)`: a
+  therapist who needles more may have better results for other reasons.
 
 Its covariance within a patient is a random intercept and a random slope on :math:`\log(1+t)` plus
 CAR(1) wobble plus white noise, estimated by maximum likelihood with a generous dose curve in the mean
@@ -34,6 +36,8 @@ REGULAR_SLACK = 0.25
 """… lies within this share of a typical gap of the usual week of its visit number."""
 FEWEST_PER_LEVEL = 5
 """A visit number with fewer ratings than this shares the level of the one before it."""
+FEWEST_PER_THERAPIST = 5
+"""A therapist with fewer patients is pooled with the other small ones."""
 DOSE_UNITS_TO_90 = 8.0
 """The dose unit is the 90th percentile of positive cumulative doses over this (10 twitches in the
 design the procedure was developed on), so that results do not depend on what is counted."""
@@ -203,14 +207,41 @@ def visit_levels(visit: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def background_columns(ratings: Ratings, time: Array, basis: TimeBasis) -> Array:
-    """Visit levels, a smooth of weeks when needed, and the first rating times (1, t/5, log(1+t))."""
+    """Visit levels, a smooth of weeks, the first rating times (1, t/5, log(1+t)), and therapists."""
     level = visit_levels(ratings.visit)
     dummies = (level[:, None] == np.arange(level.max() + 1)).astype(float)
     baseline = ratings.baseline - ratings.baseline.mean()
     parts = [dummies, np.column_stack([baseline, baseline * time / 5.0, baseline * np.log1p(time)])]
     if basis == "visit and weeks":
         parts.insert(1, natural_spline(np.log1p(time)))
+    therapist = therapist_dummies(ratings)
+    parts += [therapist, therapist * np.log1p(time)[:, None]]
     return np.concatenate(parts, axis=1)
+
+
+def therapist_dummies(ratings: Ratings) -> Array:
+    """Columns (n, g - 1) for the g therapists (of the first visit) with 5 or more patients, or none.
+
+    Smaller therapists and blanks form one group together; with more than 20 groups, or fewer than 10
+    patients to a group on average, therapists are left out (too many columns for too few patients).
+    """
+    codes = ratings.labels("therapist")
+    none = np.empty((ratings.patient.size, 0))
+    if codes is None:
+        return none
+    patients = np.unique(np.column_stack([ratings.patient, codes]), axis=0)[:, 1]
+    values, counts = np.unique(patients, return_counts=True)
+    large = values[(counts >= FEWEST_PER_THERAPIST) & (values >= 0)]
+    groups = large.size + int(large.size < values.size)
+    if groups < 2 or groups > 20 or ratings.n_patients < 10 * groups:
+        return none
+    return np.asarray(codes[:, None] == large[: groups - 1], dtype=float)
+
+
+def dose_top(ratings: Ratings) -> float:
+    """95th percentile of the cumulative dose over all rated visits, first visits (dose 0) included."""
+    top = np.quantile(np.concatenate([ratings.dose_before, np.zeros(ratings.n_patients)]), 0.95)
+    return float(top)
 
 
 def natural_spline(values: Array) -> Array:
@@ -228,7 +259,8 @@ def natural_spline(values: Array) -> Array:
         return np.maximum(values - at, 0.0) ** 3
 
     bends = [
-        (cube(k) - cube(before) * (last - k) / (last - before) + cube(last) * (before - k) / (last - before)) / scale
+        (cube(k) - cube(before) * (last - k) / (last - before) + cube(last) * (before - k) / (last - before))
+        / scale
         for k in knots[:-2]
     ]
     return np.column_stack([values, *bends])

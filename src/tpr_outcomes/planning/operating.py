@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,20 @@ def run_replicate(task: Task) -> Replicate:
     evidence = gather_evidence(visits, replicates=task.bootstrap, seed=seed)
     label = decide(evidence).label
     blank = Replicate(
-        task.world, task.n_patients, task.index, label, None, None, None, None, None, False, None, None, None, None
+        task.world,
+        task.n_patients,
+        task.index,
+        label,
+        None,
+        None,
+        None,
+        None,
+        None,
+        False,
+        None,
+        None,
+        None,
+        None,
     )
     if evidence.test is None or evidence.design is None or evidence.mundlak is None or evidence.lead is None:
         return blank
@@ -146,7 +159,9 @@ def oracle_rejects(world: str, evidence: Evidence) -> bool | None:
     if known is not None and known[0] == working.random:
         working = replace(working, fit=replace(working.fit, covariance=known[1]))
     dose = working.ratings.dose_before
-    curve = shapes.step(dose, threshold) if WORLDS[world].response == "step" else shapes.hinge(dose, threshold)
+    curve = (
+        shapes.step(dose, threshold) if WORLDS[world].response == "step" else shapes.hinge(dose, threshold)
+    )
     both = working.clear(working.whiten(np.column_stack([dose, curve]) / working.unit))
     line, bend = both[:, 0], both[:, 1]
     bend = bend - line * (line @ bend) / (line @ line)
@@ -154,7 +169,7 @@ def oracle_rejects(world: str, evidence: Evidence) -> bool | None:
     return size > 1e-9 and float(bend @ working.y) / size < -ORACLE_QUANTILE
 
 
-@lru_cache(maxsize=None)
+@cache
 def _world_covariance(world: str) -> tuple[str, Covariance] | None:
     """Covariance of a world from one very large clinic: what the oracle knows."""
     try:
@@ -210,7 +225,10 @@ def calibrate(
     if not sizes or min(sizes) < 1 or min(sizes.values()) < 1 or bootstrap < 1 or workers < 1:
         raise PlanError("Patients, clinics, bootstrap replicates and workers must all be 1 or more.")
     tasks = [
-        Task(world, n, index, bootstrap, seed) for world in worlds for n, count in sizes.items() for index in range(count)
+        Task(world, n, index, bootstrap, seed)
+        for world in worlds
+        for n, count in sizes.items()
+        for index in range(count)
     ]
     done = _load(checkpoint, seed=seed, bootstrap=bootstrap)
     todo = [task for task in tasks if (task.world, task.n_patients, task.index) not in done]
@@ -243,7 +261,9 @@ def _load(checkpoint: Path | None, *, seed: int, bootstrap: int) -> dict[tuple[s
     whole = checkpoint.read_text(encoding="utf-8")
     lines = whole[: whole.rfind("\n") + 1].splitlines()
     if not lines or json.loads(lines[0]) != header:
-        raise PlanError("The checkpoint belongs to another study (seed or bootstrap differ); name another file.")
+        raise PlanError(
+            "The checkpoint belongs to another study (seed or bootstrap differ); name another file."
+        )
     checkpoint.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     found = (Replicate(**json.loads(line)) for line in lines[1:])
     return {(r.world, r.n_patients, r.index): r for r in found}
