@@ -20,8 +20,8 @@ doi:10.2307/2171789). It holds whatever the covariance within patients.
 reported is the largest of these p-values (intersection–union test: each at 5%, no further correction;
 Berger 1982, doi:10.1080/00401706.1982.10487790).
 
-Place. The likelihood is profiled over :math:`\tau` and the two shapes; the interval is the set of
-:math:`\tau` where the deviance is within 5.0 of its minimum.
+Place. The likelihood of a hinge (of a step, when that fits decisively better) is profiled over
+:math:`\tau`; the interval is the set where the deviance is within 5.0 of its minimum.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ Array = NDArray[np.float64]
 PROFILE_LIMIT = 5.0
 """Deviance within which a threshold stays in the interval (calibrated: 3.84 under-covers when the slope
 is small; see docs/methods/threshold-verdict.md)."""
+SHAPE_MARGIN = 6.0
+"""A step is taken for the shape only when its deviance is lower than the best hinge's by more than this
+(odds of 20 to 1): the best of many steps follows noise more closely than the best of many hinges."""
 STEP_WEIGHT = 0.1
 """Weight of the step-shaped thresholds in the average; the hinges share the rest."""
 _NEGLIGIBLE = 1e-6
@@ -114,9 +117,9 @@ class ThresholdProfile:
     grid : ndarray, shape (g,)
         Thresholds tried, doses.
     deviance : ndarray, shape (g,)
-        Deviance above the minimum, the better of the two shapes at each threshold.
+        Deviance of the chosen shape above its minimum.
     shape : {"hinge", "step"}
-        Shape with the smallest deviance.
+        Hinge, unless a step fits decisively better (:data:`SHAPE_MARGIN`).
     estimate : float
         Threshold with the smallest deviance.
     conf_low, conf_high : float
@@ -384,17 +387,17 @@ def information_criteria(working: Working) -> InformationCriteria:
 
 
 def threshold_profile(working: Working, *, size: int = 60) -> ThresholdProfile:
-    """Profile deviance over threshold and shape, its interval, and the slopes on both sides."""
+    """Profile deviance of the threshold, its interval, and the slopes on both sides."""
     ratings, unit = working.ratings, working.unit
     grid = threshold_grid(ratings.dose_before, size)
     columns = np.concatenate([hinge_columns(ratings, grid, unit), step_columns(ratings, grid)], axis=1)
     hinge, step = np.split(residual_squares(working, columns), 2)
-    squares = np.minimum(hinge, step)
+    shape = "step" if step.min() < hinge.min() - SHAPE_MARGIN else "hinge"
+    squares = step if shape == "step" else hinge
     deviance = squares - squares.min()
     best = int(squares.argmin())
     low, high, open_low, open_high = _within(grid, deviance, PROFILE_LIMIT)
     estimate = float(grid[best])
-    shape = "step" if step[best] < hinge[best] else "hinge"
     top = dose_top(ratings)
     bend = float(grid[int(hinge.argmin())])
     chosen = columns[:, [best + grid.size * (shape == "step"), int(hinge.argmin())]]

@@ -240,7 +240,7 @@ class MixedFit:
         """Fixed effects and covariance parameters together."""
         q = self.covariance.factor.shape[0]
         extra = {"independent": 0, "car1": 1, "car1+nugget": 2}[self.residual]
-        return int(self.beta.size) + q * (q + 1) // 2 + extra + 1
+        return int(self.beta.size + q * (q + 1) // 2 + extra + 1
 
 
 @dataclass(frozen=True)
@@ -474,7 +474,7 @@ class _Deviance:
         wb = w @ b
         k = self.p + 1
         s = c - b.reshape(-1, k).T @ wb.reshape(-1, k)
-        root: Array = np.linalg.cholesky(s[: self.p, : self.p])
+        root = np.asarray(np.linalg.cholesky(s[: self.p, : self.p]), dtype=np.float64)
         half = np.linalg.solve(root, s[: self.p, self.p])
         beta = np.linalg.solve(root.T, half)
         rss = s[self.p, self.p] - half @ half
@@ -620,7 +620,8 @@ def fit_mixed(
         Residual correlation ``(1 - nugget) * phi ** |time difference|``.
     method : {"ml", "reml"}
     start : Covariance, optional
-        Where to begin (a warm start); the search still ends at a certified optimum.
+        Where to begin (a warm start); the search still ends at a certified optimum. Without it,
+        searches begin at two places and the higher likelihood is kept.
 
     Returns
     -------
@@ -687,11 +688,10 @@ def _prepare(
             "Two rows of one patient have the same time; correlated residuals need distinct times."
         )
     xq, x_root = np.linalg.qr(x)
-    diagonal = np.abs(np.diag(x_root))
-    if p and diagonal.min() < 1e-9 * np.linalg.norm(x, axis=0).max():
+    if _dependent(x, x_root):
         raise FitError("The fixed-effect columns are linearly dependent; drop the redundant ones.")
     zq, z_root = np.linalg.qr(z) if z.shape[1] else (z, np.zeros((0, 0)))
-    if z.shape[1] and np.abs(np.diag(z_root)).min() < 1e-9 * np.linalg.norm(z, axis=0).max():
+    if _dependent(z, z_root):
         raise FitError("The random-effect columns are linearly dependent; use one of them.")
     root_n = np.sqrt(n)
     residuals = y - xq @ (xq.T @ y)
@@ -711,8 +711,13 @@ def _prepare(
     )
 
 
+def _dependent(columns: Array, root: Array) -> bool:
+    """Is a column, to nine digits of its own length, a combination of those before it?"""
+    return bool((np.abs(np.diag(root)) <= 1e-9 * np.linalg.norm(columns, axis=0)).any())
+
+
 def _starts(deviance: _Deviance, problem: _Scaled, start: Covariance | None) -> list[Array]:
-    """Starting values: the warm start alone, or the two best of a coarse grid."""
+    """Starting values: the warm start alone; or a coarse grid's best, and the middle of the box."""
     k = deviance.lower[0].size
     if start is not None:
         root = np.linalg.qr((problem.z_root @ start.factor).T)[1].T if k else np.zeros((0, 0))
@@ -733,11 +738,14 @@ def _starts(deviance: _Deviance, problem: _Scaled, start: Covariance | None) -> 
     candidates = [
         np.array([*(np.eye(deviance.q)[deviance.lower] * size), *extra]) for size in sizes for extra in grid
     ]
-    if len(candidates) > 2:
-        values = [deviance.parts(c).deviance for c in candidates]
-        deviance.evaluations += len(candidates)
-        candidates = [candidates[i] for i in np.argsort(values, kind="stable")[:2]]
-    return candidates
+    if not deviance.correlated:
+        return candidates
+    # The best of the grid and its neighbours lead to the same valley; the middle often lies in another.
+    values = [deviance.parts(c).deviance for c in candidates]
+    deviance.evaluations += len(candidates)
+    middle = [*np.diag([1.0, 0.5][: deviance.q])[deviance.lower], float(np.log(np.log(2.0)))]
+    middle += [0.0] if deviance.residual == "car1+nugget" else []
+    return [candidates[int(np.argmin(values))], np.array(middle)]
 
 
 def _minimise(deviance: _Deviance, starts: list[Array]) -> tuple[Array, float, str]:
