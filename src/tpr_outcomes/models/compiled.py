@@ -72,7 +72,7 @@ def _tangents(  # noqa: C901 - one pass over the rows, every line a line of the 
     steps = starts.size - 1
     patients = starts[1] - starts[0]
     share = 1.0 - nugget
-    rate = -np.log(phi)
+    rate = -np.log(phi) if phi > 0.0 else np.inf
     state = np.empty(k)
     d_state = np.empty((2, k))
     white = np.empty(k)

@@ -240,7 +240,7 @@ class MixedFit:
         """Fixed effects and covariance parameters together."""
         q = self.covariance.factor.shape[0]
         extra = {"independent": 0, "car1": 1, "car1+nugget": 2}[self.residual]
-        return int(self.beta.size + q * (q + 1) // 2 + extra + 1
+        return int(self.beta.size + q * (q + 1) // 2 + extra + 1)
 
 
 @dataclass(frozen=True)
