@@ -125,7 +125,7 @@ VERDICTS: dict[str, Words] = {
             "{better_capital} and {many} go together beyond what time explains: with no link at all, a "
             "picture this clear would turn up {chances_dose}. {line} {lasting} {checks} "
             "Simulated clinics where {many} do nothing show "
-            "such a link often: when patients who twitch more also heal faster, or when those who feel "
+            "such a link often: when those with more {many} also recover faster, or when those who feel "
             "better than their score get more needling."
         ),
         change=(
