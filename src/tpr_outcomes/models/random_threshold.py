@@ -16,7 +16,7 @@ doi:10.2307/2533455). It presupposes that there is a threshold at all.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ from tpr_outcomes.models.random_threshold_likelihood import (
     evaluate,
     prepare,
 )
-from tpr_outcomes.models.random_threshold_search import Optimum, Point, Search, Status, inverse
+from tpr_outcomes.models.random_threshold_search import KINK, Optimum, Search, Status, inverse
 
 Answer = Literal["one common threshold", "thresholds differ between patients", "cannot tell"]
 
@@ -199,16 +199,20 @@ def fit_random_threshold(
         correlation=_correlation(when[order], codes, autocorrelation, nugget),
     )
     search = Search(data, distribution, *_dose_range(dose / units.dose, distribution))
-    common = search.common()
-    optimum = search.best(common)
+    optimum = search.best(search.common())
     ends = np.full(4, np.nan)
-    while intervals and optimum.status != "failed":
-        ends, top = search.intervals(optimum.point, common, cut=float(chi2.ppf(level, 1)))
-        if top.value <= optimum.point.value + 1e-3:
+    for _ in range(3 if intervals else 0):
+        if optimum.status == "failed":
+            break
+        ends, top = search.intervals(optimum, cut=float(chi2.ppf(level, 1)))
+        if top.value <= optimum.point.value + KINK:
             break
         # the profile climbed above what seemed the maximum: start again from there
-        optimum = search.best(common, extra=top)
-    return _result(search, optimum, common=common, ends=ends, units=units, level=level)
+        optimum = search.best(optimum.common, extra=top)
+    else:
+        if intervals:
+            optimum = replace(optimum, status="failed", reason="The profile rises above every maximum found.")
+    return _result(search, optimum, ends=ends, units=units, level=level)
 
 
 def _check(
@@ -272,7 +276,7 @@ def _dose_range(dose: Array, distribution: Distribution) -> tuple[float, float]:
 
 
 def _result(
-    search: Search, optimum: Optimum, *, common: Point, ends: Array, units: _Units, level: float
+    search: Search, optimum: Optimum, *, ends: Array, units: _Units, level: float
 ) -> RandomThresholdFit:
     """Back to the user's units."""
     data, place = search.data, search.place
@@ -296,8 +300,7 @@ def _result(
     lam[np.tril_indices(q)] = at[place + 2 : -1]
     root = sigma * lam / np.array([1.0, units.time])[:q, None]
     shift = data.n_rows.sum() * np.log(units.y)
-    common_value = optimum.point.value if boundary else common.value
-    gain = max(optimum.point.value - common_value, 0.0)
+    gain = max(optimum.point.value - optimum.common.value, 0.0)
     location = evaluate(data, at, distribution=search.distribution)[2]
     return RandomThresholdFit(
         status=optimum.status,
@@ -321,7 +324,7 @@ def _result(
         random_covariance=tuple(tuple(row) for row in (root @ root.T).tolist()),
         residual_sd=sigma,
         log_likelihood=optimum.point.value - shift,
-        log_likelihood_common=common_value - shift,
+        log_likelihood_common=optimum.common.value - shift,
         p_value=float("nan") if optimum.status == "failed" else _mixture_p(2 * gain, boundary=boundary),
         patient_thresholds=location * units.dose,
         level=level,

@@ -32,8 +32,12 @@ _SPREAD_STARTS = (0.1, 0.4, 1.0)
 """Starting spreads, in SDs of dose (normal) or on the log scale (log-normal)."""
 
 _SMOOTH = 0.05
-"""Curvature in mu at spread zero is taken at this small spread: at zero itself kinks at the doses
-leave no second derivative."""
+"""Curvature in mu at a smaller spread is taken at this one: near zero kinks at the doses leave no
+meaningful second derivative."""
+
+KINK = 0.01
+"""A spread below _SMOOTH with a smaller gain in log-likelihood than this is a kink between two doses, not
+a spread: it counts as one common threshold."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Optimum:
-    """Best point, what kind of optimum it is, and why."""
+    """Best point, best point with one common threshold, what kind of optimum it is, and why."""
 
     point: Point
+    common: Point
     status: Status
     reason: str
 
@@ -174,11 +179,15 @@ class Search:
         points = [self.climb(start.parameters) for start in [*starts, *([extra] if extra else [])]]
         best = max(points, key=lambda point: point.value)
         best.parameters[spread] = abs(best.parameters[spread])
-        if best.value - common.value < _GAP or best.parameters[spread] < 1e-3:
+        if best.parameters[spread] < _SMOOTH:
+            again = self.climb_at(best, spread, 0.0)
+            common = max(common, again, key=lambda point: point.value)
+        gain = best.value - common.value
+        if gain < _GAP or (best.parameters[spread] < _SMOOTH and gain < KINK):
             best = common
-        return self._judge(best)
+        return self._judge(best, common)
 
-    def _judge(self, best: Point) -> Optimum:
+    def _judge(self, best: Point, common: Point) -> Optimum:
         """Polish by Newton steps and decide honestly whether this is a maximum."""
         boundary = best.parameters[self.place + 1] == 0.0
         held = (self.place, self.place + 1) if boundary else ()
@@ -196,16 +205,16 @@ class Search:
         gap, smallest = 0.5 * abs(float(step @ score)), float(np.linalg.eigvalsh(matrix)[0])
         mu = float(best.parameters[self.place])
         if gap > _GAP or smallest < -1e-3 * float(np.abs(matrix).max()):
-            return Optimum(best, "failed", "No maximum of the likelihood was reached.")
+            return Optimum(best, common, "failed", "No maximum of the likelihood was reached.")
         if not self.to_location(np.array(self.low)) < mu < self.to_location(np.array(self.high)):
             return Optimum(
-                best, "failed", "The best threshold lies outside the doses seen: no bend is visible."
+                best, common, "failed", "The best threshold lies outside the doses seen: no bend is visible."
             )
         if boundary:
-            return Optimum(best, "boundary", "The likelihood is highest at one common threshold.")
-        return Optimum(best, "converged", "")
+            return Optimum(best, best, "boundary", "The likelihood is highest at one common threshold.")
+        return Optimum(best, common, "converged", "")
 
-    def intervals(self, best: Point, common: Point, *, cut: float) -> tuple[Array, Point]:
+    def intervals(self, optimum: Optimum, *, cut: float) -> tuple[Array, Point]:
         """Profile intervals, and the best point met on the way.
 
         Returns
@@ -213,9 +222,10 @@ class Search:
         ends : ndarray, shape (4,)
             mu low, mu high, omega low, omega high. An end beyond the doses seen is infinite.
         top : Point
-            Higher than ``best`` only if ``best`` was not the maximum.
+            Higher than the optimum only if that was not the maximum.
         """
-        place, matrix = self.place, self.curvature(best)
+        best, place = optimum.point, self.place
+        matrix = self.curvature(best)
         error = np.sqrt(np.diag(inverse(matrix, floor=1.0)))
         seen = [best]
 
@@ -235,7 +245,7 @@ class Search:
             limit = float(self.to_location(np.array(dose)))
             step = float(np.copysign(error[place], side - 0.5))
             ends[side] = _crossing(profile(place), mu, step, limit=limit, cut=cut)
-        at_zero = 2 * (best.value - common.value)
+        at_zero = 2 * (best.value - optimum.common.value)
         if at_zero > cut:
             ends[2] = _root(profile(place + 1), (0.0, at_zero), (omega, 0.0), cut=cut)
         ends[3] = _crossing(profile(place + 1), omega, float(error[place + 1]), limit=omega + 10.0, cut=cut)
