@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tpr_outcomes.inference.evidence import TEST_LEVEL
-from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting import words_figures as say
 from tpr_outcomes.reporting.drawn import (
     Courses,
     DesignPicture,
@@ -17,16 +17,17 @@ from tpr_outcomes.reporting.drawn import (
     Rival,
     Spread,
 )
+from tpr_outcomes.reporting.labels import fill, flow_boxes, p_text, profile_label, signed
 from tpr_outcomes.reporting.spelling import Terms, amount, listed, number, percent
-from tpr_outcomes.reporting.words_report import ALT
+from tpr_outcomes.reporting.words_figures import ALT
 
 
 def courses_alt(drawn: Courses, called: Terms) -> str:
     """First and last average, and what is left without the dose."""
     if drawn.course is None:
-        return say.fill(ALT["courses_lines"], called, patients=f"{drawn.n_patients:,}")
+        return fill(ALT["courses_lines"], called, patients=f"{drawn.n_patients:,}")
     c = drawn.course
-    return say.fill(
+    return fill(
         ALT["courses"],
         called,
         first=number(float(c.observed.estimate[0])),
@@ -44,21 +45,21 @@ def courses_alt(drawn: Courses, called: Terms) -> str:
 def dose_alt(drawn: DosePicture, called: Terms) -> str:
     """The highest band against the lowest, and the curve drawn strong."""
     d = drawn.bands.difference
-    text = say.fill(
+    text = fill(
         ALT["dose"],
         called,
         low_from=number(float(drawn.bands.low[0])),
         low_to=number(float(drawn.bands.high[0])),
         high_from=number(float(drawn.bands.low[-1])),
         high_to=number(float(drawn.bands.high[-1])),
-        difference=say.signed(float(d.estimate[-1])),
-        low=say.signed(float(d.conf_low[-1])),
-        high=say.signed(float(d.conf_high[-1])),
+        difference=signed(float(d.estimate[-1])),
+        low=signed(float(d.conf_low[-1])),
+        high=signed(float(d.conf_high[-1])),
     )
     if drawn.threshold is not None:
-        return f"{text} {say.fill(ALT['dose_threshold'], called, threshold=number(drawn.threshold))}"
+        return f"{text} {fill(ALT['dose_threshold'], called, threshold=number(drawn.threshold))}"
     if drawn.stressed:
-        curve = say.fill(say.CURVES[drawn.stressed], called).replace("\n", " ")
+        curve = fill(say.CURVES[drawn.stressed], called).replace("\n", " ")
         return f"{text} {ALT['dose_best'].format(curve=curve)}"
     return f"{text} {ALT['dose_none']}"
 
@@ -66,16 +67,16 @@ def dose_alt(drawn: DosePicture, called: Terms) -> str:
 def profile_alt(drawn: ProfilePicture, called: Terms) -> str:
     """Place and interval where they are reported, else that they are not."""
     if not drawn.shown:
-        return say.fill(ALT["profile_none"], called)
+        return fill(ALT["profile_none"], called)
     p = drawn.profile
-    words = say.profile_label(drawn, called).replace("\n", ", ")
-    return say.fill(ALT["profile"], called, words=words.replace(":,", ":"), limit=number(p.limit))
+    words = profile_label(drawn, called).replace("\n", ", ")
+    return fill(ALT["profile"], called, words=words.replace(":,", ":"), limit=number(p.limit))
 
 
 def spread_alt(drawn: Spread, called: Terms) -> str:
     """How totals rise with visits, and how much they differ within one."""
     middle = int(np.argmax(drawn.n.cumsum() >= drawn.n.sum() / 2))
-    return say.fill(
+    return fill(
         ALT["spread"],
         called,
         first=number(float(drawn.quantiles[2, 0])),
@@ -97,24 +98,24 @@ def rivals_alt(drawn: Sequence[Rival], called: Terms) -> str:
     texts = {
         "n": str(len(tested)),
         "k": str(len(tested) - len(kept)),
-        "largest": say.p_text(hardest.p_value),
+        "largest": p_text(hardest.p_value),
         "hardest": _rival(hardest, called),
-        "bic": say.signed(min((r.bic for r in drawn if r.bic is not None), default=float("nan"))),
+        "bic": signed(min((r.bic for r in drawn if r.bic is not None), default=float("nan"))),
         "kept": listed([f"“{_rival(r, called)}”" for r in kept]),
     }
-    return say.fill(ALT["rivals_some" if kept else "rivals_all"], called, **texts)
+    return fill(ALT["rivals_some" if kept else "rivals_all"], called, **texts)
 
 
 def _rival(rival: Rival, called: Terms) -> str:
-    return say.fill(say.RIVALS.get(rival.name, rival.name), called)
+    return fill(say.RIVALS.get(rival.name, rival.name), called)
 
 
 def design_alt(drawn: DesignPicture, called: Terms) -> str:
     """The best knot and whether it is good enough."""
     best = int(np.argmin(drawn.mdr))
     if not np.isfinite(drawn.mdr[best]):
-        return say.fill(ALT["design_none"], called)
-    return say.fill(
+        return fill(ALT["design_none"], called)
+    return fill(
         ALT["design"],
         called,
         best=amount(float(drawn.mdr[best]), called.unit),
@@ -128,7 +129,7 @@ def design_alt(drawn: DesignPicture, called: Terms) -> str:
 
 def flow_alt(drawn: Flow, called: Terms) -> str:
     """The boxes, read out."""
-    boxes, asides = say.flow_boxes(drawn, called)
+    boxes, asides = flow_boxes(drawn, called)
     parts = [f"{title} {detail}" for title, detail in boxes]
     for i, (title, lines) in enumerate(asides):
         parts.insert(2 * i + 1, f"{title}{': ' + '; '.join(lines) if lines else ''}")

@@ -30,6 +30,9 @@ CURVES = (NOTHING, LINEAR, LOG, EMAX, STEP, HINGE)
 GRID = 241
 THRESHOLD_LABELS = ("threshold_supported", "threshold_shape_confounding_alarm")
 
+LINK_LABELS = ("cumulative_association", "dose_association")
+"""Verdicts under which a number for the threshold is shown; verdicts of a link without one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Courses:
@@ -81,7 +84,8 @@ class DosePicture:
         Doses the curves are drawn at.
     curves : tuple of DoseCurve
     stressed : str
-        Name of the curve that is drawn strong; "" for none.
+        Name of the curve that is drawn strong: the threshold where it is the verdict, the best for its
+        size where a link is; else "" for none.
     threshold : float or None
         Drawn only when the verdict is a threshold.
     scale : Scale
@@ -262,7 +266,7 @@ def dose_picture(evidence: Evidence, decision: Decision) -> DosePicture | None:
         curves.append(DoseCurve(made.candidate.name, made.curve(grid).estimate + shift, made.bic - lowest))
     threshold = decision.label in THRESHOLD_LABELS
     best = min(curves, key=lambda curve: curve.bic).name
-    stressed = HINGE.name if threshold else "" if decision.label == "not_identifiable" else best
+    stressed = HINGE.name if threshold else best if decision.label in LINK_LABELS else ""
     return DosePicture(
         bands,
         grid,

@@ -8,7 +8,8 @@ from typing import Protocol
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
 from tpr_outcomes.reporting import alt_text, drawn
-from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting import words_figures as say
+from tpr_outcomes.reporting.labels import fill
 from tpr_outcomes.reporting.spelling import Terms, terms
 
 Drawn = (
@@ -69,7 +70,7 @@ def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
     found: list[Picture] = []
 
     def add(name: str, what: Drawn, alt: str) -> None:
-        title, caption = (say.fill(text, called, **texts) for text in say.FIGURES[name])
+        title, caption = (fill(text, called, **texts) for text in say.FIGURES[name])
         found.append(Picture(name, what, called, title, caption, alt))
 
     dose = drawn.dose_picture(e, decision)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tpr_outcomes.inference.evidence import TEST_LEVEL
 from tpr_outcomes.models.fitting import Interval
-from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting import words_figures as say
 from tpr_outcomes.reporting.drawn import (
     Courses,
     DesignPicture,
@@ -29,6 +29,7 @@ from tpr_outcomes.reporting.drawn import (
     Rival,
     Spread,
 )
+from tpr_outcomes.reporting.labels import fill, flow_boxes, outcome_label, profile_label
 from tpr_outcomes.reporting.pictures import Evaluated, Picture, pictures
 from tpr_outcomes.reporting.plot_style import (
     BLUE,
@@ -78,15 +79,15 @@ def plot_dose(drawn: DosePicture, ax: Axes, called: Terms) -> Axes:
     ax.set_ylim(*_reach(drawn))
     if drawn.threshold is not None:
         ax.axvline(drawn.threshold, color=BLUE, linewidth=0.9, linestyle=DOTTED, zorder=1, gid="threshold")
-        text = say.fill(say.LABELS["at"], called, value=number(drawn.threshold))
+        text = fill(say.LABELS["at"], called, value=number(drawn.threshold))
         _note(ax, text, (drawn.threshold, 1.0), up=True, offset=(4, -2), color=BLUE, va="top")
     ends = [float(curve.estimate[-1]) for curve in drawn.curves]
-    names = [say.fill(say.CURVES[curve.name], called) for curve in drawn.curves]
+    names = [fill(say.CURVES[curve.name], called) for curve in drawn.curves]
     colors = [SOFT if curve.name == "none" else CURVE_STYLES[curve.name][0] for curve in drawn.curves]
     strong = [curve.name == drawn.stressed for curve in drawn.curves]
     _label_ends(ax, end, ends, names, colors, strong=strong)
-    ax.set_xlabel(say.fill(say.LABELS["dose"], called))
-    ax.set_ylabel(say.fill(say.LABELS["difference"], called))
+    ax.set_xlabel(fill(say.LABELS["dose"], called))
+    ax.set_ylabel(fill(say.LABELS["difference"], called))
     return ax
 
 
@@ -102,14 +103,15 @@ def plot_courses(drawn: Courses, ax: Axes, called: Terms) -> Axes:
         _band(ax, course.without_dose, RED, "without", DASHED)
         _band(ax, course.observed, BLUE, "average", "solid", marker="o")
         ends = [float(i.estimate[-1]) for i in (course.without_dose, course.observed)]
-        texts = [say.fill(say.LABELS["without_dose"], called), say.LABELS["average"]]
+        texts = [fill(say.LABELS["without_dose"], called), say.LABELS["average"]]
         _label_ends(ax, last, ends, texts, [RED, BLUE])
-        every = 1 + int(course.observed.at.size // (18 * ax.get_position().width))
+        room = ax.get_window_extent().width / _dpi(ax) / 0.42
+        every = int(np.ceil(course.observed.at.size / room))
         at, n = course.observed.at[::every], course.n[::every]
         ax.set_xticks(at, [f"{a:.0f}\n{k}" for a, k in zip(at, n, strict=True)], linespacing=1.5)
     ax.set_xlim(0.9, last + 0.1)
     ax.set_xlabel(say.LABELS["visit" if drawn.course is None else "visit_rated"])
-    ax.set_ylabel(say.outcome_label(drawn.scale))
+    ax.set_ylabel(outcome_label(drawn.scale))
     return ax
 
 
@@ -128,11 +130,11 @@ def plot_profile(drawn: ProfilePicture, ax: Axes, called: Terms) -> Axes:
         ax.axvline(p.estimate, color=BLUE, linewidth=1.2, linestyle=DOTTED, gid="estimate")
         left = p.conf_high < 0.6 * end
         at, side, ha = (p.conf_high, 6, "left") if left else (p.conf_low, -6, "right")
-        _note(ax, say.profile_label(drawn, called), (at, 0.97), up=True, offset=(side, 0), ha=ha, va="top")
+        _note(ax, profile_label(drawn, called), (at, 0.97), up=True, offset=(side, 0), ha=ha, va="top")
     else:
         text = textwrap.fill(say.LABELS["not_supported"], 44)
         _note(ax, text, (0.5, 0.95), ha="center", va="top", size=11.5, color=SOFT)
-    ax.set_xlabel(say.fill(say.LABELS["threshold"], called))
+    ax.set_xlabel(fill(say.LABELS["threshold"], called))
     ax.set_ylabel(say.LABELS["deviance"])
     return ax
 
@@ -147,13 +149,13 @@ def plot_spread(drawn: Spread, ax: Axes, called: Terms) -> Axes:
     ax.vlines(drawn.at, lower, upper, color=BLUE, linewidth=6.0, gid="half")
     ax.plot(drawn.at, middle, "o", color="white", markersize=4, markeredgecolor=BLUE, zorder=4, gid="median")
     ax.set_xlim(float(drawn.at[0]) - 0.6, float(drawn.at[-1]) + 0.6)
-    ax.set_ylim(0.0, max(float(np.quantile(drawn.dose, 0.995)), float(high.max()), 1.0) * 1.25)
+    ax.set_ylim(0.0, max(float(drawn.dose.max()), 1.0) * 1.18)
     ax.set_xticks(drawn.at[:: 1 + drawn.at.size // 14])
     ax.xaxis.set_major_formatter("{x:.0f}")
-    share = say.fill(say.LABELS["share"], called, share=percent(drawn.share))
+    share = fill(say.LABELS["share"], called, share=percent(drawn.share))
     _note(ax, share, (0.02, 0.99), va="top")
     ax.set_xlabel(say.LABELS["visit"])
-    ax.set_ylabel(say.fill(say.LABELS["total"], called))
+    ax.set_ylabel(fill(say.LABELS["total"], called))
     return ax
 
 
@@ -173,7 +175,7 @@ def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, 
         ax.set_ylim(-0.7, len(drawn) - 0.3)
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
-    names = [say.fill(say.RIVALS.get(r.name, r.name), called) for r in drawn]
+    names = [fill(say.RIVALS.get(r.name, r.name), called) for r in drawn]
     if narrow:
         names = [textwrap.fill(name, 15) for name in names]
     left.set_yticks(rows, names, color=INK, fontsize=10)
@@ -198,19 +200,19 @@ def plot_design(drawn: DesignPicture, axes: Sequence[Axes], called: Terms) -> No
     top.plot(drawn.knots[seen], drawn.mdr[seen], "o-", color=INK, markersize=5, linewidth=1.5, gid="mdr")
     for value, key, dash in ((drawn.limit, "mdr_limit", DASHED), (drawn.relevant, "relevant", DOTTED)):
         top.axhline(value, color=BLUE, linewidth=1.1, linestyle=dash, gid=key)
-        text = say.fill(say.LABELS[key], called, value=amount(value, called.unit))
+        text = fill(say.LABELS[key], called, value=amount(value, called.unit))
         _note(top, text, (0.01, value), across=True, offset=(0, -3), color=BLUE, va="top", ground=0.0)
     if not (drawn.mdr[seen] <= ceiling).any():
         _note(top, textwrap.fill(say.LABELS["off_scale"], 40), (0.5, 0.93), ha="center", va="top", color=SOFT)
     top.set_ylim(0.0, ceiling)
     top.tick_params(labelbottom=False)
-    top.set_ylabel(say.fill(say.LABELS["mdr"], called))
+    top.set_ylabel(fill(say.LABELS["mdr"], called))
     bottom.vlines(drawn.knots, 0, drawn.past, color=SOFT, linewidth=4.0, gid="past")
     bottom.axhline(drawn.fewest, color=BLUE, linewidth=1.1, linestyle=DASHED, gid="fewest")
     _note(bottom, f"{drawn.fewest}", (1.01, drawn.fewest), across=True, color=BLUE, va="center", ground=0.0)
     bottom.set_ylim(0, max(float(drawn.past.max()), drawn.fewest * 2.0) * 1.1)
     bottom.set_ylabel(say.LABELS["past"])
-    bottom.set_xlabel(say.fill(say.LABELS["threshold"], called))
+    bottom.set_xlabel(fill(say.LABELS["threshold"], called))
     for ax in axes:
         ax.set_xlim(0.0, end)
 
@@ -221,7 +223,7 @@ def plot_flow(drawn: Flow, ax: Axes, called: Terms) -> Axes:
 
     ax.set_axis_off()
     ax.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
-    boxes, asides = say.flow_boxes(drawn, called)
+    boxes, asides = flow_boxes(drawn, called)
     width, height, heights = 0.42, 0.20, (0.89, 0.5, 0.11)
     middle = 0.01 + width / 2
     shape = "round,pad=0,rounding_size=0.012"
@@ -379,9 +381,7 @@ def _label_ends(
 ) -> None:
     """Write each label at the right end of its line, pushed apart where they would touch."""
     low, high = ax.get_ylim()
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    points = ax.get_window_extent().height * 72.0 / figure.dpi
+    points = ax.get_window_extent().height * 72.0 / _dpi(ax)
     room = np.array([13.0 * (text.count("\n") + 1) + 3.0 for text in texts]) * (high - low) / points
     placed = spread_apart(np.asarray(heights, dtype=float), room, low, high)
     for i, (height, y, text, color) in enumerate(zip(heights, placed, texts, colors, strict=True)):
@@ -391,6 +391,12 @@ def _label_ends(
         place: dict[str, Any] = {"xycoords": "data", "textcoords": ax.get_yaxis_transform(), "va": "center"}
         end = (at, min(max(height, low), high))
         ax.annotate(text, end, (1.04, y), annotation_clip=False, arrowprops=tie, **place, **look)
+
+
+def _dpi(ax: Axes) -> float:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(figure.dpi)
 
 
 def _reach(drawn: DosePicture) -> tuple[float, float]:

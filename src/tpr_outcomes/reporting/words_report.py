@@ -1,287 +1,316 @@
-"""Every heading, label, caption and alternative text of the report and its figures.
+"""Every heading, question and table head of the report: nothing but words.
 
-What the verdict and the claims say is in :mod:`tpr_outcomes.reporting.words`; this is the frame around it.
-Together the two files are all there is to translate.
+What the verdict and the claims say is in :mod:`tpr_outcomes.reporting.words`, what the figures say in
+:mod:`tpr_outcomes.reporting.words_figures`; this is the frame around both. The three files are all there is
+to translate. Names in braces are filled by :func:`tpr_outcomes.reporting.labels.fill` with the record's own
+vocabulary.
 """
 
 from __future__ import annotations
 
-import math
-
-from tpr_outcomes.cohort.scales import Scale
-from tpr_outcomes.reporting.drawn import Flow, ProfilePicture
-from tpr_outcomes.reporting.spelling import Terms, capital, number, percent
-
-
-def fill(template: str, called: Terms, **texts: str) -> str:
-    """Fill a template with the record's own vocabulary and further texts; line breaks are kept."""
-    known = {
-        "one": called.one,
-        "many": called.many,
-        "many_capital": capital(called.many),
-        "recorded": called.recorded,
-        "recorded_capital": capital(called.recorded),
-        "outcome": called.outcome,
-        "outcome_capital": capital(called.outcome),
-        "better": called.better,
-        "better_capital": capital(called.better),
-        "unit": called.unit,
-        "scale": called.scale,
-    }
-    return template.format_map(known | texts)
-
-
-def p_text(p_value: float | None) -> str:
-    """Write a p-value: three decimals below 0.1, else two; never 0.
-
-    Examples
-    --------
-    >>> p_text(0.0005), p_text(0.0312), p_text(0.4), p_text(None)
-    ('<0.001', '0.031', '0.40', 'not done')
-    """
-    if p_value is None or math.isnan(p_value):
-        return "not done"
-    if p_value < 0.001:
-        return "<0.001"
-    return f"{p_value:.3f}" if p_value < 0.0995 else f"{p_value:.2f}"
-
-
-def signed(value: float) -> str:
-    """Write a number to one decimal with a true minus sign.
-
-    Examples
-    --------
-    >>> signed(-1.72), signed(0.04), signed(math.inf)
-    ('−1.7', '0.0', '–')
-    """
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:.1f}"
-    return "0.0" if float(text) == 0 else text.replace("-", "−")
-
-
-def small_count(n: int) -> str:
-    """Write a count, hidden where it is so small that it could point at somebody.
-
-    Examples
-    --------
-    >>> small_count(4), small_count(5), small_count(0), small_count(1200)
-    ('<5', '5', '0', '1,200')
-    """
-    return "<5" if 0 < n < 5 else f"{n:,}"
-
-
-# --- figures --------------------------------------------------------------------------------------
-
-LABELS = {
-    "visit": "Visit number",
-    "average": "average of\nthose rated",
-    "without_dose": "same patients,\nno {many}\n(model)",
-    "visit_rated": "Visit number (below it: patients rated)",
-    "dose": "Running total of {recorded}",
-    "total": "Running total of {recorded}",
-    "at": "{value} {many}",
-    "difference": "{outcome_capital}, same visit: difference\nfrom the lowest totals ({unit})",
-    "threshold": "Threshold tried (total of {recorded})",
-    "deviance": "Deviance above the best threshold",
-    "limit": "limit of the interval: {limit}",
-    "not_supported": "not supported: no interval is reported",
-    "check_failed": "(but a check failed)",
-    "share": "{share} of the differences in total\nlie between patients at the same visit",
-    "p_value": "p-value of the threshold\nagainst this rival",
-    "bic": "Threshold better by\n(BIC difference)",
-    "mdr": "Smallest {better}\nto be seen ({unit})",
-    "p_value_narrow": "p-value",
-    "bic_narrow": "BIC difference",
-    "mdr_limit": "accepted: up to {value}",
-    "relevant": "worth noticing: {value}",
-    "off_scale": "Nothing of an acceptable size could be seen past any threshold.",
-    "past": "Patients\nrated past it",
+PAGE = {
+    "language": "en",
+    "kind": "Outcomes report",
+    "skip": "Skip to the answer",
+    "contents": "Contents",
+    "question_heading": "The question",
+    "question": "Does {better} set in only once enough {many} have added up?",
+    "how_sure": "How sure, and why",
+    "change": "What would change it",
+    "step": "Next step",
+    "not_for": "Who it does not apply to",
+    "read_picture": "How to read this picture",
+    "formula": "The formula",
+    "figure": "Figure",
+    "table": "Table",
+    "yes": "yes",
+    "no": "no",
+    "not_done": "not done",
+    "none": "none",
+    "not_shown": "not shown: fewer than five ratings",
+    "made_by": "Made by tpr-outcomes {version}. The numbers are in the tables beside this file.",
+    "table_note": "Scroll sideways to see all columns.",
+    "no_picture": "There is nothing to draw: {obstacle}",
 }
 
-CURVES = {
-    "none": "no link",
-    "linear": "each counts\nthe same",
-    "log": "each further\ncounts less",
-    "emax": "levels off",
-    "step": "one step",
-    "hinge": "threshold",
+FACTS = {
+    "patients": "Patients",
+    "ratings": "Later ratings",
+    "totals": "Totals seen ({many})",
+    "threshold": "Threshold ({many})",
+    "not_reported": "not reported",
 }
-"""Short names of the curves, at their right ends."""
 
-RIVALS = {
+NOT_FOR = {
+    "left": "Patients rated only once or not at their first visit: {left} of {patients} are not in it.",
+    "all_in": "Patients who came only once: a first rating alone says nothing of change.",
+    "past": "Totals past {most} {many}: nobody here had more, and few had more than {top}.",
+    "regions": "Any one of the {regions} body regions on its own: they are taken together.",
+    "clinic": "Other clinics, and other ways to needle or to count.",
+    "single": "Any single patient: these are averages over many.",
+}
+
+SECTIONS = {
+    "data": (
+        "1",
+        "Data and flow",
+        "What was in the record, and which rows could be used.",
+    ),
+    "seen": ("2", "What was seen", "{outcome_capital} and {many} as recorded, visit by visit."),
+    "rivals": (
+        "3",
+        "Rival explanations",
+        "A threshold is believed only if it explains the ratings better than each simpler story does.",
+    ),
+    "test": (
+        "4",
+        "The test",
+        "The verdict follows fixed rules, set before the record was read. The first rule that fits decides.",
+    ),
+    "fool": (
+        "5",
+        "What could fool us",
+        "A record shows what goes together. These are the ways it can mislead.",
+    ),
+    "claims": (
+        "6",
+        "The thirty claims",
+        "Each claim of the clinic's page, and what this record can say of it.",
+    ),
+    "methods": ("7", "Methods", "In plain words first; the formula is one click away."),
+    "provenance": ("8", "Provenance", "What it takes to make this report again, to the last byte."),
+}
+"""Number, heading and first sentence of each section."""
+
+DATA = {
+    "scale": "{outcome_capital} is rated on the {scale}, {rated} the needling of the visit.",
+    "rated_before": "before",
+    "rated_after": "after",
+    "dose": (
+        "The dose of a rating is the running total of {recorded} that can have acted on it and not on the "
+        "first rating."
+    ),
+    "visit": "Visits are so regular that time enters by visit number, one level each.",
+    "visit and weeks": "Gaps between visits differ, so time enters by visit number and a smooth of weeks.",
+    "warnings": "The reader of the record warned of {n}:",
+    "no_warnings": "The reader of the record had no warnings.",
+    "one_thing": "one kind of thing",
+    "things": "{n} kinds of things",
+    "times": "{n} times: {message}",
+    "unfitted": "Nothing could be fitted: {obstacle}",
+}
+
+FOOL = {
+    "warnings": "Cautions",
+    "assumptions": "What has to hold for the verdict to mean what it says",
+    "checks": "Checks that could have failed",
+    "design": "What the record could have shown",
+    "none": "This verdict makes no statement about a link, so nothing can be misread from it.",
+}
+
+EXPLANATIONS = {
     "none": "time alone",
     "linear": "each {one} counts the same",
     "log": "each further {one} counts less",
     "saturating": "levels off early",
+    "emax": "levels off, place searched for",
     "last": "only the last visit counts",
     "fading_half": "fades by half per visit",
     "fading_fifth": "fades by a fifth per visit",
     "insertions": "needle insertions instead",
     "sites": "treated sites instead",
+    "hinge": "threshold: nothing up to it, then {better}",
+    "step": "one step: all at once past a place",
 }
-"""Short names of the rivals, as row labels."""
+"""Explanations in tables, by candidate name."""
 
-FLOW_REASONS = {
-    "no_first_rating": "no rating at the first visit",
-    "rating_missing": "not rated at this visit",
-    "dose_unknown": "an earlier count is missing",
-    "single_rating": "patient rated only once",
-    "no_usable_rating": "no later rating to compare",
-    "empty_row": "empty row",
-}
-"""Short forms of the reasons for leaving a row out, by rule."""
-
-FLOW = {
-    "read": ("{rows} rows read", "from the record"),
-    "visits": ("{visits} visits", "of {patients} patients"),
-    "analysed": ("{ratings} later ratings", "and {first} first ratings"),
-    "not_kept": "{n} rows not used",
-    "left_out": "{n} visits left out",
-    "line": "{n}  {reason}",
-}
-
-FIGURES: dict[str, tuple[str, str]] = {
-    "dose": (
-        "{outcome_capital} and the running total of {many}",
-        (
-            "Points: mean {outcome} of ratings after similar totals, against those after the lowest, at the "
-            "same visit number and with the same first rating; upright bars are 95% intervals, flat bars the "
-            "totals covered. Lines: each way to explain the ratings, fitted to all of them and placed at the "
-            "same mean height, so only their shapes compare. {direction}"
-        ),
+TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "left_out": ("Rows left out, and why", {"stage": "When", "reason": "Why", "count": "Rows"}),
+    "by_visit": (
+        "Ratings and running totals by visit",
+        {
+            "visit": "Visit",
+            "n": "Ratings",
+            "mean": "Mean {outcome}",
+            "interval": "95% interval",
+            "without": "Without {many} (model)",
+            "total": "Middle total (half lie between)",
+        },
     ),
-    "courses": (
-        "How {outcome} went, patient by patient",
-        (
-            "Thin lines: {drawn} of {patients} patients. Solid: mean of those rated at each visit, with its "
-            "95% interval. Dashed: the same mean less the part a freely bending curve ties to their {many}: "
-            "what the model expects of the same patients without any. It stands for a world without needling "
-            "only if nothing outside the record moves both. Visits with under five ratings are left out."
-        ),
-    ),
-    "profile": (
-        "Where the threshold would lie",
-        (
-            "How much worse each place fits than the best one. Places below the dashed line belong to the "
-            "interval. The number is reported only where the verdict is a threshold."
-        ),
-    ),
-    "spread": (
-        "Can {many} be told from time?",
-        (
-            "Dots: ratings. Thick bars: middle half of the totals at each visit; thin bars: the middle 80%; "
-            "open dots: medians. If all patients had the same total at the same visit, {many} and time could "
-            "not be told apart. Visits with fewer than five ratings are not shown."
-        ),
+    "bands": (
+        "{outcome_capital} after similar totals, against the lowest, at the same visit",
+        {
+            "dose": "Total",
+            "n_ratings": "Ratings",
+            "n_patients": "Patients",
+            "estimate": "Difference ({unit})",
+            "interval": "95% interval",
+        },
     ),
     "rivals": (
         "The threshold against each rival",
-        (
-            "Left: how often chance alone, with the rival true, would favor the threshold as much; full dots "
-            "beat the rival at 5%. Right: full dots to the right of zero favor the threshold after a charge "
-            "for its extra number. It must win every row."
-        ),
+        {"term": "Rival", "p_value": "p-value", "delta_bic": "BIC difference", "beaten": "Beaten"},
     ),
-    "design": (
-        "What this record could have shown",
-        (
-            "Top: the smallest {better} past each threshold that a record like this would find in 80 of 100 "
-            "tries, at the 95% point of the totals. Only places within the shaded band can be judged. Below: "
-            "patients with a rating past each place."
-        ),
+    "fits": (
+        "Every explanation, fitted to the same ratings; the best for its size first",
+        {
+            "label": "Explanation",
+            "estimate": "Change near the highest totals ({unit})",
+            "interval": "95% interval",
+            "theta2": "Place",
+            "delta_bic": "BIC above best",
+        },
     ),
-    "flow": (
-        "From the record to the ratings analysed",
-        "Every row is counted once.",
+    "gates": (
+        "The conditions of the verdict",
+        {"term": "Asked", "estimate": "Found", "limit": "Wanted", "holds": "Holds"},
     ),
+    "checks": (
+        "Checks",
+        {"term": "Check", "p_value": "p-value", "n": "Rests on", "passed": "Passed", "reason": "Note"},
+    ),
+    "claims": (
+        "Thirty claims and what this record says of them",
+        {"claim": "No.", "quote": "Claim", "answer": "Answer", "sentence": "What this record says"},
+    ),
+    "threshold": (
+        "The threshold in numbers",
+        {"term": "Quantity", "value": "Estimate", "interval": "95% interval"},
+    ),
+    "plan": ("Plan as run", {"setting": "Setting", "value": "Value"}),
 }
-"""Title and caption of each figure, in the order they are written."""
+"""Caption and column heads of each table."""
 
-DIRECTION = {True: "Lower is better.", False: "Higher is better."}
+STAGES = {"reading": "while reading", "analysis": "in the analysis"}
 
-
-def outcome_label(scale: Scale) -> str:
-    """Axis label of the ratings: the instrument, with its unit where the name does not say it."""
-    return capital(scale.label)
-
-
-def profile_label(picture: ProfilePicture, called: Terms) -> str:
-    """Estimate and interval beside the profile, in three lines (four when a check failed)."""
-    profile = picture.profile
-    ends = {
-        (False, False): "{low} to {high}",
-        (True, False): "up to {high}",
-        (False, True): "from {low}",
-        (True, True): "the whole range",
-    }[profile.open_low, profile.open_high].format(
-        low=number(profile.conf_low), high=number(profile.conf_high)
-    )
-    lines = [f"{number(profile.estimate)} {called.many}", f"{percent(profile.level)} interval:", ends]
-    if picture.label != "threshold_supported":
-        lines.append(LABELS["check_failed"])
-    return "\n".join(lines)
-
-
-def flow_boxes(flow: Flow, called: Terms) -> tuple[list[tuple[str, str]], list[tuple[str, list[str]]]]:
-    """Title and detail of the three boxes, and of the two asides between them."""
-    texts = {
-        "rows": f"{flow.rows_read:,}",
-        "visits": f"{flow.visits:,}",
-        "patients": f"{flow.patients:,}",
-        "ratings": f"{flow.ratings:,}",
-        "first": f"{flow.first_ratings:,}",
-    }
-    boxes = [
-        (fill(title, called, **texts), fill(detail, called, **texts))
-        for title, detail in (FLOW["read"], FLOW["visits"], FLOW["analysed"])
-    ]
-    asides = []
-    for key, counts in (("not_kept", flow.not_kept), ("left_out", flow.left_out)):
-        lines = [
-            str(FLOW["line"]).format(n=f"{n:,}", reason=FLOW_REASONS.get(rule, rule))
-            for rule, n in counts.items()
-        ]
-        asides.append((str(FLOW[key]).format(n=f"{sum(counts.values()):,}"), lines))
-    return boxes, asides
-
-
-# --- alternative texts ----------------------------------------------------------------------------
-
-ALT = {
-    "courses_lines": "Ratings of {outcome} by visit of {patients} patients; nothing could be fitted to them.",
-    "courses": (
-        "Mean {outcome} goes from {first} at visit {at} ({n_first} patients) to {last} at visit {end} "
-        "({n_last} patients). Without the part that goes with {many}, the model expects {without} at visit "
-        "{end} (95% interval {low} to {high})."
+GATE_WORDS: dict[str, tuple[str, str]] = {
+    "design: threshold": ("{better_capital} that could be seen past the best threshold", "at most {limit}"),
+    "design: straight line": (
+        "{better_capital} that could be seen if each {one} counts the same",
+        "at most {limit}",
     ),
-    "dose": (
-        "Against ratings after {low_from} to {low_to} {many}, {outcome} after {high_from} to {high_to} "
-        "{many} differs by {difference} {unit} (95% interval {low} to {high}) at the same visit and first "
-        "rating."
+    "design: patients past": (
+        "Most patients rated past a threshold that could be searched for",
+        "at least {limit}",
     ),
-    "dose_threshold": "The threshold curve, drawn strong, is flat up to {threshold} {many} and bends there.",
-    "dose_best": "Of the curves drawn, “{curve}” explains the ratings best for its size.",
-    "dose_none": "No curve is drawn strong: this record cannot tell them apart.",
-    "profile": "The best place is {words}. Within it the deviance stays below {limit}.",
-    "profile_none": "The curve is drawn in grey: a threshold is not supported and no interval is reported.",
-    "spread": (
-        "The middle total of {many} rises from {first} at visit {at} to {last} at visit {end}. At visit "
-        "{middle} the middle half of the patients lies between {low} and {high}. Of all differences in "
-        "total, {share} lie between patients at the same visit."
+    "threshold against every rival": ("Largest p-value of the threshold against a rival", "below {limit}"),
+    "information criterion": ("BIC by which the threshold is better than the best rival", "above {limit}"),
+    "check: patient trait": (
+        "p-value of the link once patients' own level of {many} is allowed for",
+        "below {limit}",
     ),
-    "rivals_all": (
-        "The threshold beats all {n} rivals at 5%: the largest p-value is {largest}, against “{hardest}”. "
-        "The smallest BIC difference in its favor is {bic}."
+    "check: earlier rating": ("p-value of earlier {outcome} for later {many}", "above {limit}"),
+    "lasting sum": (
+        "Largest p-value of a link beyond time, the last visit and a fading sum",
+        "below {limit}",
     ),
-    "rivals_some": (
-        "The threshold beats {k} of {n} rivals at 5%. It does not beat {kept}; the largest p-value is "
-        "{largest}. The smallest BIC difference is {bic}."
+    "any link": ("p-value of any link beyond time", "below {limit}"),
+    "small bound": ("Largest {better} that still fits the ratings", "below {limit}"),
+}
+"""What each condition asks, and what is wanted."""
+
+GATE_VERDICTS = (
+    ("The record cannot tell", "one of the first three conditions fails"),
+    (
+        "Threshold-shaped",
+        "every rival beaten, BIC above zero, and both checks pass (if only a check fails: shape seen)",
     ),
-    "design": (
-        "Past the best place, {knot} {many}, {better} of {best} or more would be found in 80 of 100 tries; "
-        "up to {limit} is accepted. {past} patients have a rating past it. {within} of {knots} places are "
-        "within the limit."
+    ("A link with the sum", "a link beyond time, the last visit and a fading sum, and both checks pass"),
+    ("A link with the dose", "any link beyond time"),
+    (
+        "No link that matters",
+        "the largest {better} that fits is below what matters, and the second check passes",
     ),
-    "design_none": "Past no place could any {better} be seen: {many} go in step with visits.",
+    ("Not settled", "none of these"),
+)
+"""The gates in order: verdict, and when it applies."""
+
+TEST = {
+    "decided": "Of the rules 0 to 5, rule {gate} was the first that fits.",
+    "rules": "The rules in order",
+    "numbers_none": (
+        "No threshold is reported. A best place can always be computed; without a threshold it means "
+        "nothing, so it is not printed."
+    ),
+    "alarm": "A check failed: these numbers are not to be relied on.",
+    "estimate": "Threshold, {recorded}",
+    "relief": "{better_capital} past it at {top} {many}",
+    "before": "{better_capital} up to it: at most (one-sided 95% limit)",
+    "past": "Patients rated past it",
+    "slope": "Change of {outcome} per {one} past it",
+}
+
+CHECK_WORDS = {
+    "mundlak": (
+        "Does the link hold once each patient's own level of {many} may go with their own speed of recovery?",
+        "{n} patients",
+    ),
+    "lead": ("Needling cannot change the past: does earlier {outcome} predict later {many}?", "{n} visits"),
+}
+
+CLAIM_COUNT = "Of thirty claims: {counts}."
+FITTED_NOTE = (
+    "Change of {outcome} from none to the 95% point of each explanation's own dose; intervals take a "
+    "searched place as known."
+)
+
+METHODS: tuple[tuple[str, str, str], ...] = (
+    (
+        "Time is never a straight line",
+        (
+            "Each visit number has its own level, and patients who start higher may fall further and faster. "
+            "What is left is compared within the same visit. Ratings of one patient go together: patients "
+            "differ in level and in speed of recovery, and neighboring visits are alike."
+        ),
+        "background",
+    ),
+    (
+        "The threshold against its rivals",
+        (
+            "At each place tried we ask how much the ratings bend there beyond a rival story, patient by "
+            "patient. The largest bend is compared with what chance alone gives: each patient's part is kept "
+            "and its sign drawn at random, {replicates} times. The threshold must win against every rival."
+        ),
+        "score",
+    ),
+    (
+        "Where the threshold lies",
+        (
+            "For every place the best-fitting bent line is compared with the best of all. Places that fit "
+            "almost as well make up the interval. The allowance of 5 (not 3.84) was set by simulation, where "
+            "it kept its word."
+        ),
+        "profile",
+    ),
+    (
+        "Can this record tell at all?",
+        (
+            "Before looking at any link we ask what the visits and totals could show. If only a very large "
+            "{better} could be told from time, the record cannot answer, whatever it seems to show."
+        ),
+        "design",
+    ),
+    (
+        "Intervals and dose bands",
+        (
+            "Differences are weighted by how ratings of one patient go together; their margins of error come "
+            "from the spread between patients, so a wrong guess about that does not narrow them."
+        ),
+        "gls",
+    ),
+)
+"""Heading, plain words, and the name of the formula block in the template."""
+
+PROVENANCE = {
+    "source": "Source",
+    "rows": "Rows read",
+    "sha256": "SHA-256 of the source",
+    "no_hash": "none: the record was not read from a file",
+    "seed": "Seed",
+    "replicates": "Random sign flips",
+    "rule": "Rule of the verdict",
+    "versions": "Versions",
+    "again": "To make it again",
+    "command": "tpr evaluate SOURCE --seed {seed} --replicates {replicates} --out DIR",
+    "plan_note": "with the plan below as plan.toml (--plan)",
 }

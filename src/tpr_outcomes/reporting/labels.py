@@ -1,0 +1,127 @@
+"""How words and numbers of the report are put together: vocabulary, p-values, small counts, boxes."""
+
+from __future__ import annotations
+
+import math
+
+from tpr_outcomes.cohort.scales import Scale
+from tpr_outcomes.inference.threshold import ThresholdProfile
+from tpr_outcomes.reporting import words_figures as say
+from tpr_outcomes.reporting.drawn import Flow, ProfilePicture
+from tpr_outcomes.reporting.spelling import Terms, capital, number, percent
+
+
+def fill(template: str, called: Terms, **texts: str) -> str:
+    """Fill a template with the record's own vocabulary and further texts; line breaks are kept."""
+    known = {
+        "one": called.one,
+        "many": called.many,
+        "many_capital": capital(called.many),
+        "recorded": called.recorded,
+        "recorded_capital": capital(called.recorded),
+        "outcome": called.outcome,
+        "outcome_capital": capital(called.outcome),
+        "better": called.better,
+        "better_capital": capital(called.better),
+        "unit": called.unit,
+        "scale": called.scale,
+    }
+    return template.format_map(known | texts)
+
+
+def p_text(p_value: float | None) -> str:
+    """Write a p-value: three decimals below 0.1, else two; never 0.
+
+    Examples
+    --------
+    >>> p_text(0.0005), p_text(0.0312), p_text(0.4), p_text(None)
+    ('<0.001', '0.031', '0.40', 'not done')
+    """
+    if p_value is None or math.isnan(p_value):
+        return "not done"
+    if p_value < 0.001:
+        return "<0.001"
+    return f"{p_value:.3f}" if p_value < 0.0995 else f"{p_value:.2f}"
+
+
+def signed(value: float) -> str:
+    """Write a number to one decimal with a true minus sign.
+
+    Examples
+    --------
+    >>> signed(-1.72), signed(0.04), signed(math.inf)
+    ('−1.7', '0.0', '–')
+    """
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def small_count(n: int) -> str:
+    """Write a count, hidden where it is so small that it could point at somebody.
+
+    Examples
+    --------
+    >>> small_count(4), small_count(5), small_count(0), small_count(1200)
+    ('<5', '5', '0', '1,200')
+    """
+    return "<5" if 0 < n < 5 else f"{n:,}"
+
+
+def outcome_label(scale: Scale) -> str:
+    """Axis label of the ratings: the instrument, with its unit where the name does not say it."""
+    return capital(scale.label)
+
+
+def threshold_text(profile: ThresholdProfile) -> str:
+    """Estimate with its interval in brackets, an open end said in words.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as P
+    >>> threshold_text(P(estimate=40, conf_low=28.2, conf_high=51, open_low=False, open_high=True))
+    '40 (from 28)'
+    """
+    ends = {
+        (False, False): "{low} to {high}",
+        (True, False): "up to {high}",
+        (False, True): "from {low}",
+        (True, True): "the whole range",
+    }[profile.open_low, profile.open_high]
+    ends = ends.format(low=number(profile.conf_low), high=number(profile.conf_high))
+    return f"{number(profile.estimate)} ({ends})"
+
+
+def profile_label(picture: ProfilePicture, called: Terms) -> str:
+    """Estimate and interval beside the profile, in three lines (four when a check failed)."""
+    profile = picture.profile
+    estimate, _, ends = threshold_text(profile).partition(" (")
+    ends = ends.removesuffix(")")
+    lines = [f"{estimate} {called.many}", f"{percent(profile.level)} interval:", ends]
+    if picture.label != "threshold_supported":
+        lines.append(say.LABELS["check_failed"])
+    return "\n".join(lines)
+
+
+def flow_boxes(flow: Flow, called: Terms) -> tuple[list[tuple[str, str]], list[tuple[str, list[str]]]]:
+    """Title and detail of the three boxes, and of the two asides between them."""
+    texts = {
+        "rows": f"{flow.rows_read:,}",
+        "visits": f"{flow.visits:,}",
+        "patients": f"{flow.patients:,}",
+        "ratings": f"{flow.ratings:,}",
+        "first": f"{flow.first_ratings:,}",
+    }
+    boxes = [
+        (fill(title, called, **texts), fill(detail, called, **texts))
+        for title, detail in (say.FLOW["read"], say.FLOW["visits"], say.FLOW["analysed"])
+    ]
+    asides = []
+    for key, counts in (("not_kept", flow.not_kept), ("left_out", flow.left_out)):
+        lines = [
+            str(say.FLOW["line"]).format(n=f"{n:,}", reason=say.FLOW_REASONS.get(rule, rule))
+            for rule, n in counts.items()
+        ]
+        asides.append((str(say.FLOW[key]).format(n=f"{sum(counts.values()):,}"), lines))
+    return boxes, asides

@@ -1,0 +1,224 @@
+"""Tables as the report prints them: rounded, worded, each with caption and heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tpr_outcomes.reporting import tables
+from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS
+from tpr_outcomes.reporting.labels import fill, p_text, signed
+from tpr_outcomes.reporting.quantities import NORMAL_95, patients_past
+from tpr_outcomes.reporting.results import Evaluation
+from tpr_outcomes.reporting.spelling import Terms, amount, number
+
+WITHHELD = "<5"
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """One table of the page.
+
+    Attributes
+    ----------
+    name : str
+        Key, and id on the page.
+    caption : str
+    heads : tuple of str
+    rows : tuple of tuple of str
+    numeric : frozenset of int
+        Columns set flush right.
+    answers : int
+        Column whose cells are marked by what they say; -1 for none.
+    """
+
+    name: str
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = frozenset()
+    answers: int = -1
+
+
+def page_tables(evaluation: Evaluation, called: Terms) -> dict[str, PageTable]:
+    """Every table of the page that this record carries."""
+    frames = tables.all_tables(evaluation)
+    makers = {
+        "left_out": _left_out,
+        "by_visit": _by_visit,
+        "bands": _bands,
+        "rivals": _rivals,
+        "fits": _fits,
+        "gates": _gates,
+        "checks": _checks,
+    }
+    found = {
+        name: make(frames[name], called)
+        for name, make in makers.items()
+        if name in frames and not frames[name].empty
+    }
+    found["claims"] = _claims(frames["claims"], called)
+    found["plan"] = _plan(evaluation, called)
+    if evaluation.decision.label in THRESHOLD_LABELS:
+        found["threshold"] = _threshold(evaluation, called)
+    return found
+
+
+def _table(
+    name: str, called: Terms, rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = (), answers: str = ""
+) -> PageTable:
+    caption, heads = say.TABLES[name]
+    keys = list(heads)
+    return PageTable(
+        name=name,
+        caption=fill(caption, called),
+        heads=tuple(fill(head, called) for head in heads.values()),
+        rows=tuple(tuple(row) for row in rows),
+        numeric=frozenset(keys.index(key) for key in numeric),
+        answers=keys.index(answers) if answers else -1,
+    )
+
+
+def span(low: float, high: float) -> str:
+    """Write an interval; a dash where there is none."""
+    return "–" if pd.isna(low) or pd.isna(high) else f"{signed(low)} to {signed(high)}"
+
+
+def _holds(value: object) -> str:
+    if pd.isna(value):  # type: ignore[call-overload]
+        return say.PAGE["not_done"]
+    return say.PAGE["yes" if value else "no"]
+
+
+def _left_out(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = [(say.STAGES[r.stage], str(r.reason), f"{r.count_:,}") for r in _rows(frame)]
+    return _table("left_out", called, rows, numeric=["count"])
+
+
+def _rows(frame: pd.DataFrame) -> list[pd.Series]:
+    """Rows as objects whose attributes are the columns (``count`` is a method, so ``count_``)."""
+    return [row for _, row in frame.rename(columns={"count": "count_"}).iterrows()]
+
+
+def _by_visit(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = []
+    for r in _rows(frame):
+        if pd.isna(r.n):
+            rows.append((str(int(r.visit)), WITHHELD, "–", "–", "–", "–"))
+            continue
+        total = f"{number(r.total_median)} ({number(r.total_q25)} to {number(r.total_q75)})"
+        without = "–" if pd.isna(r.without_dose) else signed(r.without_dose)
+        visit = (str(int(r.visit)), f"{int(r.n):,}")
+        rows.append((*visit, signed(r["mean"]), span(r.conf_low, r.conf_high), without, total))
+    numeric = ["visit", "n", "mean", "interval", "without", "total"]
+    return _table("by_visit", called, rows, numeric=numeric)
+
+
+def _bands(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = []
+    for i, r in enumerate(_rows(frame)):
+        dose = f"{number(r.dose_low)} to {number(r.dose_high)}"
+        few = [WITHHELD if n < 5 else f"{int(n):,}" for n in (r.n_ratings, r.n_patients)]
+        found = ("0", "–") if i == 0 else (signed(r.estimate), span(r.conf_low, r.conf_high))
+        rows.append((dose, *few, *found))
+    return _table("bands", called, rows, numeric=["dose", "n_ratings", "n_patients", "estimate", "interval"])
+
+
+def _explanation(name: str, called: Terms) -> str:
+    return fill(say.EXPLANATIONS.get(name, name), called)
+
+
+def _rivals(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = [
+        (
+            _explanation(r.term, called),
+            p_text(r.p_value),
+            "–" if pd.isna(r.delta_bic) else signed(r.delta_bic),
+            _holds(r.beaten),
+        )
+        for r in _rows(frame)
+    ]
+    return _table("rivals", called, rows, numeric=["p_value", "delta_bic"])
+
+
+def _fits(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = [
+        (
+            _explanation(r.term, called),
+            "–" if pd.isna(r.estimate) else signed(r.estimate),
+            span(r.conf_low, r.conf_high),
+            "–" if pd.isna(r.theta2) else number(float(r.theta2)),
+            signed(r.delta_bic),
+        )
+        for r in _rows(frame)
+    ]
+    return _table("fits", called, rows, numeric=["estimate", "interval", "theta2", "delta_bic"])
+
+
+def _gates(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = []
+    for r in _rows(frame):
+        asked, wanted = say.GATE_WORDS[r.term]
+        if r.term in _AMOUNTS:
+            found, limit = (amount(x, called.unit).replace("-", "−") for x in (r.estimate, r.limit))
+        elif "p-value" in asked:
+            found, limit = p_text(r.estimate), number(r.limit)
+        else:
+            found, limit = number(r.estimate).replace("-", "−"), number(r.limit)
+        rows.append((fill(asked, called), found, wanted.format(limit=limit), _holds(r.holds)))
+    return _table("gates", called, rows, numeric=["estimate", "limit"], answers="holds")
+
+
+_AMOUNTS = ("design: threshold", "design: straight line", "small bound")
+
+
+def _checks(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = []
+    for r in _rows(frame):
+        question, basis = say.CHECK_WORDS[r.term]
+        n = basis.format(n=f"{int(r.n):,}")
+        p_value = None if pd.isna(r.p_value) else float(r.p_value)
+        rows.append((fill(question, called), p_text(p_value), n, _holds(r.passed), r.reason or "–"))
+    return _table("checks", called, rows, numeric=["p_value"], answers="passed")
+
+
+def _claims(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = [(r.claim, r.quote, r.answer, r.sentence) for r in _rows(frame)]
+    return _table("claims", called, rows, answers="answer")
+
+
+def _plan(evaluation: Evaluation, called: Terms) -> PageTable:
+    rows = []
+    for setting, value in evaluation.plan.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{key} = {item}" for key, item in value.items()) or say.PAGE["none"]
+        else:
+            text = str(value) if value != "" else say.PAGE["none"]
+        rows.append((str(setting), text))
+    return _table("plan", called, rows)
+
+
+def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
+    """Estimate and interval, the relief on both sides, and who was rated past it."""
+    e = evaluation.evidence
+    assert e.test is not None
+    assert e.design is not None
+    p = e.test.profile
+    ends = (number(p.conf_low) + " (open)" * p.open_low, number(p.conf_high) + " (open)" * p.open_high)
+    top = number(e.design.dose_95)
+    slope, reach = p.slope * (1.0 if e.scale.higher_is_worse else -1.0), NORMAL_95 * p.slope_error
+    rows = [
+        (fill(say.TEST["estimate"], called), number(p.estimate), " to ".join(ends)),
+        (fill(say.TEST["relief"], called, top=top), amount(p.relief_95, called.unit).replace("-", "−"), "–"),
+        (fill(say.TEST["before"], called), amount(max(p.before_high, 0.0), called.unit), "–"),
+        (fill(say.TEST["slope"], called), _fine(slope), f"{_fine(slope - reach)} to {_fine(slope + reach)}"),
+        (fill(say.TEST["past"], called), f"{patients_past(e, p.estimate):,}", "–"),
+    ]
+    return _table("threshold", called, rows, numeric=["value", "interval"])
+
+
+def _fine(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")

@@ -1,0 +1,231 @@
+"""The report: one self-contained HTML file that asks the network for nothing.
+
+Words come from the findings and from :mod:`tpr_outcomes.reporting.words_report`; numbers from the tables;
+pictures from the figures, inlined as data. The page has no script. Its policy forbids everything but its own
+style sheet (by hash) and inlined pictures, and every text is escaped, so nothing a record holds can act.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from tpr_outcomes import __version__
+from tpr_outcomes.inference.evidence import LABELS
+from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.drawn import flow
+from tpr_outcomes.reporting.labels import fill, small_count, threshold_text
+from tpr_outcomes.reporting.page_tables import page_tables
+from tpr_outcomes.reporting.plots import FigureFile
+from tpr_outcomes.reporting.results import Evaluation
+from tpr_outcomes.reporting.spelling import Terms, listed, number, terms
+from tpr_outcomes.reporting.verdict import ANSWERS
+
+TEMPLATES = ("report.html.j2", "macros.html.j2", "formulas.html.j2")
+STYLE = "report.css"
+HERO = ("dose", "courses", "flow")
+"""The picture of the first screen: the first of these that could be drawn."""
+PAGE_ORDER = ("flow", "courses", "spread", "dose", "rivals", "profile", "design")
+"""Figures in the order they stand on the page, after the first one."""
+LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
+
+
+@dataclass(frozen=True)
+class PagePicture:
+    """A figure as the page shows it.
+
+    Attributes
+    ----------
+    name, number, title, caption, alt : str
+    wide, narrow : str
+        Data addresses of the drawings.
+    """
+
+    name: str
+    number: str
+    title: str
+    caption: str
+    alt: str
+    wide: str
+    narrow: str
+
+
+def render_html(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> str:
+    """Write the report.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    figures : mapping of str to FigureFile
+        From :func:`tpr_outcomes.reporting.plots.all_figures`; what is missing is left out of the page.
+
+    Returns
+    -------
+    str
+        A whole HTML document; the same for the same evaluation and figures.
+    """
+    css = _source(STYLE)
+    environment = Environment(
+        loader=DictLoader({name: _source(name) for name in TEMPLATES}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    context = page_context(evaluation, figures)
+    template = environment.get_template(TEMPLATES[0])
+    return template.render(**context, css=Markup(css), policy=policy(css))
+
+
+def policy(css: str) -> str:
+    """Content-Security-Policy of the page: nothing but this style sheet and inlined pictures."""
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def page_context(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> dict[str, Any]:
+    """Everything the template asks for, as plain text and tables."""
+    called = terms(evaluation.evidence.ratings.dose, evaluation.evidence.scale)
+    hero = next((name for name in HERO if name in figures), "")
+    pictures = _pictures(figures, hero)
+
+    def words(template: str, **texts: str) -> str:
+        return fill(template, called, **texts)
+
+    return {
+        "say": say,
+        "words": words,
+        "title": str(evaluation.plan.get("title") or ""),
+        "label": evaluation.decision.label if evaluation.decision.label in LABELS else "",
+        "finding": evaluation.finding,
+        "facts": _facts(evaluation, called),
+        "not_for": _not_for(evaluation, called),
+        "pictures": pictures,
+        "hero": hero,
+        "tables": page_tables(evaluation, called),
+        "data_lines": _data_lines(evaluation, called),
+        "record_warnings": _record_warnings(evaluation),
+        "gate": evaluation.decision.gate,
+        "threshold": evaluation.threshold,
+        "claim_count": _claim_count(evaluation),
+        "provenance": _provenance(evaluation),
+        "obstacle": evaluation.evidence.obstacle,
+        "replicates": f"{evaluation.evidence.replicates:,}",
+        "version": __version__,
+    }
+
+
+def _source(name: str) -> str:
+    return files("tpr_outcomes.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _pictures(figures: Mapping[str, FigureFile], hero: str) -> dict[str, PagePicture]:
+    """Number the figures as they come on the page."""
+    order = [name for name in (hero, *(name for name in PAGE_ORDER if name != hero)) if name in figures]
+    return {
+        name: PagePicture(
+            name, str(i), f.title, f.caption, f.alt, _address(f.svg), _address(f.narrow or f.svg)
+        )
+        for i, (name, f) in enumerate(((name, figures[name]) for name in order), start=1)
+    }
+
+
+def _address(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _facts(evaluation: Evaluation, called: Terms) -> list[tuple[str, str]]:
+    """The few numbers beside the verdict."""
+    r = evaluation.evidence.ratings
+    facts = [
+        (say.FACTS["patients"], f"{r.n_patients:,}"),
+        (say.FACTS["ratings"], f"{r.pain.size:,}"),
+    ]
+    if r.pain.size:
+        seen = f"{number(float(r.dose_before.min()))} to {number(float(r.dose_before.max()))}"
+        facts.append((fill(say.FACTS["totals"], called), seen))
+    threshold, text = evaluation.threshold, say.FACTS["not_reported"]
+    if threshold is not None and evaluation.evidence.test is not None:
+        text = threshold_text(evaluation.evidence.test.profile)
+    return [*facts, (fill(say.FACTS["threshold"], called), text)]
+
+
+def _not_for(evaluation: Evaluation, called: Terms) -> list[str]:
+    """Who the verdict does not apply to, from the record."""
+    e, visits = evaluation.evidence, evaluation.visits
+    left = visits.n_patients - e.ratings.n_patients
+    lines = [
+        say.NOT_FOR["left"].format(left=small_count(left), patients=f"{visits.n_patients:,}")
+        if left
+        else say.NOT_FOR["all_in"]
+    ]
+    if e.design is not None and e.design.dose_95 > 0:
+        most, top = number(float(e.ratings.dose_before.max())), number(e.design.dose_95)
+        lines.append(fill(say.NOT_FOR["past"], called, most=most, top=top))
+    if "region" in visits.table.columns:
+        regions = int(visits.table["region"].replace("", np.nan).nunique())
+        if regions > 1:
+            lines.append(say.NOT_FOR["regions"].format(regions=regions))
+    return [*lines, say.NOT_FOR["clinic"], say.NOT_FOR["single"]]
+
+
+def _data_lines(evaluation: Evaluation, called: Terms) -> list[str]:
+    visits, working = evaluation.visits, evaluation.evidence.working
+    rated = say.DATA["rated_before" if visits.rated == "before" else "rated_after"]
+    lines = [fill(say.DATA["scale"], called, rated=rated), fill(say.DATA["dose"], called)]
+    if working is not None:
+        lines.append(say.DATA[working.basis])
+    return lines
+
+
+def _record_warnings(evaluation: Evaluation) -> list[str]:
+    """One line per rule that warned, with how often."""
+    groups = Counter(problem.rule for problem in evaluation.visits.problems)
+    first = {problem.rule: problem.message for problem in reversed(evaluation.visits.problems)}
+    return [
+        first[rule] if n == 1 else say.DATA["times"].format(n=f"{n:,}", message=first[rule])
+        for rule, n in groups.items()
+    ]
+
+
+def _claim_count(evaluation: Evaluation) -> str:
+    counts = Counter(claim.answer for claim in evaluation.claims)
+    return say.CLAIM_COUNT.format(
+        counts=listed([f"{counts[answer]} {answer}" for answer in ANSWERS if counts[answer]])
+    )
+
+
+def _provenance(evaluation: Evaluation) -> list[tuple[str, str]]:
+    e, source, rule = evaluation.evidence, evaluation.visits.source, evaluation.finding.rule
+    versions = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
+    again = say.PROVENANCE["command"].format(seed=e.seed, replicates=e.replicates)
+    return [
+        (say.PROVENANCE["source"], source.kind),
+        (say.PROVENANCE["rows"], f"{flow(evaluation.visits, e).rows_read:,}"),
+        (say.PROVENANCE["sha256"], source.sha256 or say.PROVENANCE["no_hash"]),
+        (say.PROVENANCE["seed"], str(e.seed)),
+        (say.PROVENANCE["replicates"], f"{e.replicates:,}"),
+        (say.PROVENANCE["rule"], f"{rule.name}, version {rule.version}"),
+        (say.PROVENANCE["versions"], f"tpr-outcomes {__version__}, {versions}"),
+        (say.PROVENANCE["again"], f"{again}, {say.PROVENANCE['plan_note']}"),
+    ]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "?"
