@@ -63,6 +63,8 @@ _NO_CORRELATION = 40.0
 """``exp(-40)`` is a correlation of 0 to rounding error: at the shortest gap nothing is left of it."""
 _FULL_CORRELATION = 1e-6
 """Loss of correlation over the longest gap that is taken for none."""
+_MIDDLE_RATE = float(np.log(np.log(2.0)))
+"""Scaled parameter of a correlation of one half at the usual gap."""
 _EDGE = 1e-4
 """Shares, and correlations at the shortest and longest gap, within this of 0 or 1 are at the boundary."""
 _GRADIENT_TOLERANCE = 2e-3
@@ -743,7 +745,7 @@ def _starts(deviance: _Deviance, problem: _Scaled, start: Covariance | None) -> 
     # The best of the grid and its neighbours lead to the same valley; the middle often lies in another.
     values = [deviance.parts(c).deviance for c in candidates]
     deviance.evaluations += len(candidates)
-    middle = [*np.diag([1.0, 0.5][: deviance.q])[deviance.lower], float(np.log(np.log(2.0)))]
+    middle = [*np.diag([1.0, 0.5][: deviance.q])[deviance.lower], _MIDDLE_RATE]
     middle += [0.0] if deviance.residual == "car1+nugget" else []
     return [candidates[int(np.argmin(values))], np.array(middle)]
 
@@ -820,10 +822,11 @@ def _across_the_edge(deviance: _Deviance, point: Array) -> Array | None:
 
     In the logit of the white-noise share and in the logarithm of the rate, the gradient dies out on the
     way to the limit, whether the limit is the optimum (then the search stops short of it) or not (then it
-    would look like one). So the limit itself and a value well inside are tried.
+    would look like one). So the limit itself and values well inside are tried; where all is noise, the
+    correlation means nothing, so it is also tried at the middle.
     """
     k = deviance.lower[0].size
-    near: list[tuple[int, float]] = []
+    tried: list[dict[int, float]] = []
     for i, (low, high) in list(enumerate(deviance.bounds))[k:]:
         if i > k:
             at_low, at_high, inside = point[i] < -6.0, point[i] > 6.0, 3.0
@@ -832,14 +835,16 @@ def _across_the_edge(deviance: _Deviance, point: Array) -> Array | None:
             at_high = point[i] > np.log(5.0 * deviance.unit / deviance.shortest)
             inside = 3.0 if at_low else 1.0
         if at_low or at_high:
-            near += [(i, low), (i, -inside)] if at_low else [(i, high), (i, inside)]
-    better, least = None, deviance(point)[0] - 1e-8 if near else -np.inf
-    for i, value in near:
-        tried = point.copy()
-        tried[i] = value
-        found = deviance(tried)[0]
+            middle = {k: _MIDDLE_RATE} if i > k else {}
+            tried += [{i: low if at_low else high}, {i: (-1.0 if at_low else 1.0) * inside}]
+            tried += [tried[-1] | middle] if middle else []
+    better, least = None, deviance(point)[0] - 1e-8 if tried else -np.inf
+    for changes in tried:
+        other = point.copy()
+        other[list(changes)] = list(changes.values())
+        found = deviance(other)[0]
         if found < least:
-            better, least = tried, found
+            better, least = other, found
     return better
 
 
