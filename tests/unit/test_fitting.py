@@ -11,7 +11,7 @@ from tpr_outcomes.cohort.derive import ratings
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.threshold import hinge_columns, information_criteria, robust_slopes
-from tpr_outcomes.models.adjusted import course_without_dose, dose_bands, free_curve
+from tpr_outcomes.models.adjusted import average_course, dose_bands, free_curve
 from tpr_outcomes.models.candidates import HINGE, LINEAR, NOTHING, CandidateSet
 from tpr_outcomes.models.fitting import compare, fit, fit_all, solve
 from tpr_outcomes.models.working import Working, random_columns, working_model
@@ -148,7 +148,7 @@ def test_bands_partition_the_ratings_and_equal_their_own_regression(working: Wor
 
 
 def test_the_course_is_the_average_of_those_rated(visits: Visits, working: Working) -> None:
-    course = course_without_dose(working)
+    course = average_course(working.ratings, working)
     by_visit = visits.table.groupby("visit")["pain"].agg(["mean", "count"])
     kept = by_visit[by_visit["count"] >= 5]
     # Patients with a single rating have no later one and are in no average.
@@ -158,10 +158,12 @@ def test_the_course_is_the_average_of_those_rated(visits: Visits, working: Worki
             assert n == kept.loc[int(visit), "count"]
     assert course.observed.at[0] == 1.0
     assert course.n[0] == working.ratings.n_patients
+    assert course.without_dose is not None
     assert course.without_dose.estimate[0] == course.observed.estimate[0]
     assert (course.n >= 5).all()
 
 
 def test_without_its_dose_part_a_falling_course_lies_higher(working: Working) -> None:
-    course = course_without_dose(working)
+    course = average_course(working.ratings, working)
+    assert course.without_dose is not None
     assert course.without_dose.estimate[6] > course.observed.estimate[6]

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from tpr_outcomes.cohort.derive import Ratings
+from tpr_outcomes.errors import FitError
 from tpr_outcomes.models import shapes
 from tpr_outcomes.models.fitting import LEVEL, Interval, interval, solve
 from tpr_outcomes.models.working import Working, full_rank
@@ -68,14 +70,15 @@ class Course:
     observed : Interval
         Mean rating of those rated at the visit, first visit included, scale points; Student interval
         across patients.
-    without_dose : Interval
-        The same mean less the dose part of a freely bending curve, patient-robust interval.
+    without_dose : Interval or None
+        The same mean less the dose part of a freely bending curve, patient-robust interval; None where
+        nothing was fitted or the dose cannot be told from time.
     n : ndarray of int, shape (k,)
         Ratings at each visit (never fewer than :data:`FEWEST_PER_VISIT`).
     """
 
     observed: Interval
-    without_dose: Interval
+    without_dose: Interval | None
     n: NDArray[np.int64]
 
 
@@ -113,21 +116,19 @@ def dose_bands(working: Working, *, bands: int | None = None) -> DoseBands:
     )
 
 
-def course_without_dose(working: Working) -> Course:
-    """Average rating by visit beside the same average without its dose part.
+def average_course(ratings: Ratings, working: Working | None = None) -> Course:
+    """Average rating by visit, beside the same average without its dose part.
 
-    Raises
-    ------
-    FitError
-        If the dose cannot be told from the background.
+    Parameters
+    ----------
+    ratings : Ratings
+    working : Working, optional
+        Background of these ratings; without it, or where the dose cannot be told from it, the average
+        stands alone.
     """
-    ratings = working.ratings
-    curve = free_curve(working)
-    solution = solve(working, curve)
     opening = np.flatnonzero(np.diff(ratings.patient, prepend=-1))  # one row per patient
     visit = np.concatenate([(ratings.visit - ratings.t)[opening].astype(np.int64), ratings.visit])
     pain = np.concatenate([ratings.baseline[opening], ratings.pain])
-    curve = np.concatenate([np.zeros((opening.size, curve.shape[1])), curve])
     visits, level, counts = np.unique(visit, return_inverse=True, return_counts=True)
     shown = counts >= FEWEST_PER_VISIT
     n = counts[shown]
@@ -135,15 +136,25 @@ def course_without_dose(working: Working) -> Course:
     mean = share.T @ pain
     variance = (share * (pain[:, None] - mean) ** 2).sum(axis=0) / (n - 1)
     reach = stdtrit(n - 1, 0.5 + LEVEL / 2.0) * np.sqrt(variance)
-    weights = np.zeros((n.size, solution.coefficients.size))
-    weights[:, solution.n_background :] = share.T @ curve
-    part, error = solution.combine(weights)
     at = visits[shown].astype(float)
+    part = None if working is None else _dose_part(working, share[opening.size :])
     return Course(
         observed=Interval(at, mean, mean - reach, mean + reach),
-        without_dose=interval(at, mean - part, error),
+        without_dose=None if part is None else interval(at, mean - part[0], part[1]),
         n=n.astype(np.int64),
     )
+
+
+def _dose_part(working: Working, share: Array) -> tuple[Array, Array] | None:
+    """Mean of a freely bending dose curve over each visit's ratings, with standard errors."""
+    curve = free_curve(working)
+    try:
+        solution = solve(working, curve)
+    except FitError:
+        return None
+    weights = np.zeros((share.shape[1], solution.coefficients.size))
+    weights[:, solution.n_background :] = share.T @ curve
+    return solution.combine(weights)
 
 
 def free_curve(working: Working) -> Array:

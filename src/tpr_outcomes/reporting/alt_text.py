@@ -24,22 +24,22 @@ from tpr_outcomes.reporting.words_figures import ALT
 
 def courses_alt(drawn: Courses, called: Terms) -> str:
     """First and last average, and what is left without the dose."""
-    if drawn.course is None:
-        return fill(ALT["courses_lines"], called, patients=f"{drawn.n_patients:,}")
-    c = drawn.course
-    return fill(
+    seen, without, n = drawn.course.observed, drawn.course.without_dose, drawn.course.n
+    text = fill(
         ALT["courses"],
         called,
-        first=number(float(c.observed.estimate[0])),
-        at=f"{c.observed.at[0]:.0f}",
-        n_first=f"{c.n[0]:,}",
-        last=number(float(c.observed.estimate[-1])),
-        end=f"{c.observed.at[-1]:.0f}",
-        n_last=f"{c.n[-1]:,}",
-        without=number(float(c.without_dose.estimate[-1])),
-        low=number(float(c.without_dose.conf_low[-1])),
-        high=number(float(c.without_dose.conf_high[-1])),
+        first=number(float(seen.estimate[0])),
+        at=f"{seen.at[0]:.0f}",
+        n_first=f"{n[0]:,}",
+        last=number(float(seen.estimate[-1])),
+        end=f"{seen.at[-1]:.0f}",
+        n_last=f"{n[-1]:,}",
     )
+    if without is None:
+        return text
+    ends = {"end": f"{seen.at[-1]:.0f}", "without": number(float(without.estimate[-1]))}
+    ends |= {"low": number(float(without.conf_low[-1])), "high": number(float(without.conf_high[-1]))}
+    return f"{text} {fill(ALT['courses_without'], called, **ends)}"
 
 
 def dose_alt(drawn: DosePicture, called: Terms) -> str:

@@ -18,7 +18,7 @@ from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.evidence import RELEVANT_SHARE, Decision, Evidence
 from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_THRESHOLD_MDR, SEARCH_COST
 from tpr_outcomes.inference.threshold import ThresholdProfile
-from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, Course, DoseBands, course_without_dose, dose_bands
+from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, Course, DoseBands, average_course, dose_bands
 from tpr_outcomes.models.candidates import EMAX, HINGE, LINEAR, LOG, NOTHING, STEP
 from tpr_outcomes.models.fitting import fit
 
@@ -44,14 +44,13 @@ class Courses:
         Evenly spaced patients, up to :data:`MOST_LINES`, as far as visits rated in enough patients.
     n_patients : int
         Patients with a first and a later rating.
-    course : Course or None
-        None where nothing could be fitted; the lines are drawn all the same.
+    course : Course
     scale : Scale
     """
 
     lines: tuple[tuple[Array, Array], ...]
     n_patients: int
-    course: Course | None
+    course: Course
     scale: Scale
 
 
@@ -229,19 +228,14 @@ def courses(visits: Visits, evidence: Evidence) -> Courses | None:
     rated = visits.table[visits.table["pain"].notna() & visits.table["patient"].isin(analysed)]
     counts = rated["visit"].value_counts()
     rated = rated[rated["visit"].isin(counts.index[counts >= FEWEST_PER_VISIT])]
-    if rated.empty:
+    course = average_course(evidence.ratings, evidence.working)
+    if rated.empty or not course.n.size:
         return None
     chosen = analysed[np.unique(np.linspace(0, analysed.size - 1, MOST_LINES).round().astype(int))]
     lines = tuple(
         (group["visit"].to_numpy(dtype=float), group["pain"].to_numpy(dtype=float))
         for _, group in rated[rated["patient"].isin(chosen)].groupby("patient", sort=True)
     )
-    course = None
-    if evidence.working is not None:
-        try:
-            course = course_without_dose(evidence.working)
-        except FitError:
-            course = None
     return Courses(lines, int(analysed.size), course, visits.scale)
 
 

@@ -78,6 +78,8 @@ def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
         add("dose", dose, alt_text.dose_alt(dose, called))
     courses = drawn.courses(visits, e)
     if courses is not None:
+        without = courses.course.without_dose is not None
+        texts["more"] = fill(say.WITHOUT_DOSE, called) if without else ""
         texts |= {"drawn": f"{len(courses.lines):,}", "patients": f"{courses.n_patients:,}"}
         add("courses", courses, alt_text.courses_alt(courses, called))
     profile = drawn.profile_picture(e, decision)

@@ -95,22 +95,22 @@ def plot_courses(drawn: Courses, ax: Axes, called: Terms) -> Axes:
     """Each patient's ratings, their average, and the average without its dose part."""
     for visit, pain in drawn.lines:
         ax.plot(visit, pain, color=INK, alpha=0.14, linewidth=0.9, gid="patient")
-    last = max(float(visit[-1]) for visit, _ in drawn.lines)
+    observed, without = drawn.course.observed, drawn.course.without_dose
+    last = float(observed.at[-1])
     ax.set_ylim(drawn.scale.minimum - 0.02 * drawn.scale.span, _top(drawn))
-    if drawn.course is not None:
-        course = drawn.course
-        last = float(course.observed.at[-1])
-        _band(ax, course.without_dose, RED, "without", DASHED)
-        _band(ax, course.observed, BLUE, "average", "solid", marker="o")
-        ends = [float(i.estimate[-1]) for i in (course.without_dose, course.observed)]
-        texts = [fill(say.LABELS["without_dose"], called), say.LABELS["average"]]
-        _label_ends(ax, last, ends, texts, [RED, BLUE])
-        room = ax.get_window_extent().width / _dpi(ax) / 0.42
-        every = int(np.ceil(course.observed.at.size / room))
-        at, n = course.observed.at[::every], course.n[::every]
-        ax.set_xticks(at, [f"{a:.0f}\n{k}" for a, k in zip(at, n, strict=True)], linespacing=1.5)
-    ax.set_xlim(0.9, last + 0.1)
-    ax.set_xlabel(say.LABELS["visit" if drawn.course is None else "visit_rated"])
+    ends, texts, colors = [float(observed.estimate[-1])], [say.LABELS["average"]], [BLUE]
+    if without is not None:
+        _band(ax, without, RED, "without", DASHED)
+        ends.append(float(without.estimate[-1]))
+        texts.append(fill(say.LABELS["without_dose"], called))
+        colors.append(RED)
+    _band(ax, observed, BLUE, "average", "solid", marker="o")
+    _label_ends(ax, last, ends, texts, colors)
+    every = int(np.ceil(observed.at.size / (ax.get_window_extent().width / _dpi(ax) / 0.42)))
+    at, n = observed.at[::every], drawn.course.n[::every]
+    ax.set_xticks(at, [f"{a:.0f}\n{k}" for a, k in zip(at, n, strict=True)], linespacing=1.5)
+    ax.set_xlim(float(observed.at[0]) - 0.1, last + 0.1)
+    ax.set_xlabel(say.LABELS["visit_rated"])
     ax.set_ylabel(outcome_label(drawn.scale))
     return ax
 

@@ -18,7 +18,7 @@ from tpr_outcomes.inference.identifiability import (
     LARGEST_THRESHOLD_MDR,
     SEARCH_COST,
 )
-from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, course_without_dose, dose_bands
+from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, average_course, dose_bands
 from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
 from tpr_outcomes.models.fitting import compare, fit_all
 from tpr_outcomes.reporting.claim_rows import BY_ID
@@ -216,33 +216,44 @@ def by_visit(evaluation: Evaluation) -> pd.DataFrame:
         ``visit, n`` (missing under 5), ``mean, sd, conf_low, conf_high`` of the rating,
         ``without_dose, without_low, without_high`` (model), ``total_q25, total_median, total_q75``.
     """
-    e = evaluation.evidence
-    r = e.ratings
-    names = ["mean", "sd", "conf_low", "conf_high", "without_dose", "without_low", "without_high"]
-    names += ["total_q25", "total_median", "total_q75"]
-    table = evaluation.visits.table.iloc[r.row]
-    grouped = table.groupby("visit")["pain"].agg(["count", "mean", "std"])
-    frame = pd.DataFrame({"visit": grouped.index, "n": grouped["count"].to_numpy()}).astype({"n": "Int64"})
-    frame[names] = np.nan
-    shown = (frame["n"] >= FEWEST_PER_VISIT).to_numpy(dtype=bool)
-    frame.loc[shown, ["mean", "sd"]] = grouped[["mean", "std"]].to_numpy()[shown]
-    doses = [r.dose_before[r.visit == visit] for visit in frame["visit"][shown]]
-    frame.loc[shown, names[-3:]] = np.array([np.quantile(dose, [0.25, 0.5, 0.75]) for dose in doses])
-    if e.working is not None:
-        try:
-            course = course_without_dose(e.working)
-        except FitError:
-            course = None
-        if course is not None:
-            place = np.searchsorted(course.observed.at, frame["visit"].to_numpy()[shown])
-            parts = (course.observed, course.without_dose)
-            found = [parts[0].conf_low, parts[0].conf_high, *(getattr(parts[1], a) for a in _ENDS)]
-            frame.loc[shown, names[2:7]] = np.column_stack(found)[place]
-    frame.loc[~shown, "n"] = pd.NA
-    return frame
+    r = evaluation.evidence.ratings
+    course = _course(evaluation.evidence)
+    rows = []
+    for visit in np.unique(r.visit):
+        here = r.visit == visit
+        row: dict[str, float | int | None] = {"visit": int(visit), "n": None}
+        if here.sum() >= FEWEST_PER_VISIT:
+            low, middle, high = np.quantile(r.dose_before[here], [0.25, 0.5, 0.75])
+            row |= {
+                "n": int(here.sum()),
+                "mean": float(r.pain[here].mean()),
+                "sd": float(r.pain[here].std(ddof=1)),
+            }
+            row |= {"total_q25": float(low), "total_median": float(middle), "total_q75": float(high)}
+            row |= course.get(int(visit), {})
+        rows.append(row)
+    frame = pd.DataFrame(rows, columns=["visit", "n", *BY_VISIT])
+    return frame.astype({"visit": "int64", "n": "Int64", **dict.fromkeys(BY_VISIT, "float64")})
 
 
-_ENDS = ("estimate", "conf_low", "conf_high")
+BY_VISIT = (
+    "mean", "sd", "conf_low", "conf_high", "without_dose", "without_low", "without_high",
+    "total_q25", "total_median", "total_q75",
+)  # fmt: skip
+
+
+def _course(evidence: Evidence) -> dict[int, dict[str, float]]:
+    """Intervals of the mean, and the mean without its dose part, by visit."""
+    course = average_course(evidence.ratings, evidence.working)
+    seen, without = course.observed, course.without_dose
+    columns = {"conf_low": seen.conf_low, "conf_high": seen.conf_high}
+    if without is not None:
+        columns |= {"without_dose": without.estimate, "without_low": without.conf_low}
+        columns["without_high"] = without.conf_high
+    return {
+        int(visit): {name: float(column[i]) for name, column in columns.items()}
+        for i, visit in enumerate(seen.at)
+    }
 
 
 def flow_table(evaluation: Evaluation) -> pd.DataFrame:

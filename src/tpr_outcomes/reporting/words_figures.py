@@ -67,11 +67,11 @@ FLOW_REASONS = {
 """Short forms of the reasons for leaving a row out, by rule."""
 
 FLOW = {
-    "read": ("{rows} rows read", "from the record"),
-    "visits": ("{visits} visits", "of {patients} patients"),
-    "analysed": ("{ratings} later ratings", "and {first} first ratings"),
-    "not_kept": "{n} rows not used",
-    "left_out": "{n} visits left out",
+    "read": ("Rows read: {rows}", "from the record"),
+    "visits": ("Visits: {visits}", "patients: {patients}"),
+    "analysed": ("Later ratings: {ratings}", "first ratings: {first}"),
+    "not_kept": "Rows not used: {n}",
+    "left_out": "Visits left out: {n}",
     "line": "{n}  {reason}",
 }
 
@@ -88,11 +88,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     "courses": (
         "How {outcome} went, patient by patient",
         (
-            "Thin lines: {drawn} of {patients} patients. Solid: mean of those rated at each visit, with "
-            "its 95% interval. Dashed: the same mean less the part a freely bending curve ties to their "
-            "{many}: what the model expects of the same patients without any. It stands for a world "
-            "without needling only if nothing outside the record moves both. Visits with under five "
-            "ratings are left out."
+            "Thin lines: {drawn} of {patients} patients. Solid: mean of those rated at each visit, with its "
+            "95% interval. {more} Visits with under five ratings are left out."
         ),
     ),
     "profile": (
@@ -133,17 +130,26 @@ FIGURES: dict[str, tuple[str, str]] = {
 }
 """Title and caption of each figure, in the order they are written."""
 
+WITHOUT_DOSE = (
+    "Dashed: the same mean less the part a freely bending curve ties to their {many}: what the model expects "
+    "of the same patients without any. It stands for a world without needling only if nothing outside the "
+    "record moves both."
+)
+"""Added to the caption of the courses where the dashed line is drawn."""
+
 DIRECTION = {True: "Lower is better.", False: "Higher is better."}
 
 
 # --- alternative texts ----------------------------------------------------------------------------
 
 ALT = {
-    "courses_lines": "Ratings of {outcome} by visit of {patients} patients; nothing could be fitted to them.",
     "courses": (
         "Mean {outcome} goes from {first} at visit {at} ({n_first} patients) to {last} at visit {end} "
-        "({n_last} patients). Without the part that goes with {many}, the model expects {without} at visit "
-        "{end} (95% interval {low} to {high})."
+        "({n_last} patients)."
+    ),
+    "courses_without": (
+        "Without the part that goes with {many}, the model expects {without} at visit {end} (95% interval "
+        "{low} to {high})."
     ),
     "dose": (
         "Against ratings after {low_from} to {low_to} {many}, {outcome} after {high_from} to {high_to} "
