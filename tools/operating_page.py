@@ -41,7 +41,7 @@ def page(frame: pd.DataFrame, study: dict[str, object]) -> str:
     nulls = frame[~frame["has_threshold"]]
     real = frame[frame["has_threshold"]]
     base = {"world": "world", "patients": "patients", "clinics": "clinics"}
-    size = {**base, **verdicts, "supported_mcse": "MCSE", "supported_high": "upper 95%", "dose_p": "any dose p<5%"}
+    size = {**base, **verdicts, "supported_mcse": "MCSE", "supported_high": "upper 95%", "dose_p": "any dose"}
     power = {
         **base, "threshold": "true threshold", "threshold_supported": "supported", "supported_mcse": "MCSE",
         "threshold_shape_confounding_alarm": "alarm", "oracle": "oracle", "efficiency": "efficiency",
@@ -66,7 +66,7 @@ versions {study["versions"]}. Numbers: [operating-characteristics.csv](operating
 
 {table(nulls, size)}
 
-`any dose p<5%` is the test against "no dose at all": it is rightly positive where twitches work in another shape, and wrongly where
+`any dose` is the one-sided 2.5% test against "no dose at all": it is rightly positive where twitches work in another shape, and wrongly where
 a patient trait or unrecorded reasons drive dose and recovery together.
 
 ## Worlds with a threshold: how often is it found, and where?

@@ -36,8 +36,10 @@ RULE_VERSION = "1"
 THRESHOLD_LEVEL = 0.04
 """Level of each of the tests a threshold must pass. A straight line is the least favourable rival: there
 the intersection–union test uses its whole level, and the margin keeps the simulated rate below 2.5%."""
-TEST_LEVEL = 0.05
-"""Level of the other tests, whose labels carry no guarantee."""
+BIC_MARGIN = 1.0
+"""The threshold's BIC must be lower than every rival's by more than this."""
+TEST_LEVEL = 0.025
+"""One-sided level of the other tests (two-sided 5%), whose labels carry no guarantee."""
 HARD_REASONS = frozenset({"no_dose", "patients_past"})
 """Reasons of the design that stop even a threshold the test has found."""
 RELEVANT_SHARE = 0.10
@@ -172,7 +174,7 @@ def decide(evidence: Evidence) -> Decision:
     failed = tuple(check.name for check in (e.mundlak, e.lead) if check.passed is False)
     if e.mundlak.passed is None:
         failed = ("mundlak", *failed)
-    shaped = scores.p_threshold < THRESHOLD_LEVEL and e.test.criteria.delta_bic > 0
+    shaped = scores.p_threshold < THRESHOLD_LEVEL and e.test.criteria.delta_bic > BIC_MARGIN
     if shaped and not HARD_REASONS.intersection(e.design.reasons):
         if failed:
             return Decision("threshold_shape_confounding_alarm", 1, failed)

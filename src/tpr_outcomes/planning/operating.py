@@ -25,7 +25,7 @@ import pandas as pd
 
 from tpr_outcomes.cohort.derive import ratings
 from tpr_outcomes.errors import FitError, PlanError
-from tpr_outcomes.inference.evidence import LABELS, Evidence, decide, gather_evidence
+from tpr_outcomes.inference.evidence import LABELS, TEST_LEVEL, Evidence, decide, gather_evidence
 from tpr_outcomes.inference.resample import generator, run_in_order
 from tpr_outcomes.models import shapes
 from tpr_outcomes.models.mixed import Covariance
@@ -277,7 +277,7 @@ def operating_table(replicates: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``world, description, has_threshold, patients, clinics``, one column per verdict (percent),
         ``supported_mcse``, ``supported_high`` (upper 95% limit, exact), ``dose_p`` (percent with
-        p < 5% for any dose), ``oracle``, ``efficiency`` (supported over oracle), and for the threshold
+        p < 2.5%, one-sided, for any dose), ``oracle``, ``efficiency`` (supported over oracle), and for the threshold
         ``coverage``, ``coverage_mcse``, ``coverage_supported``, ``mean_estimate``,
         ``mean_estimate_supported``, ``mean_width``.
     """
@@ -298,7 +298,7 @@ def _performance(world: str, cell: pd.DataFrame) -> dict[str, object]:
         **{label: _percent(cell["label"] == label) for label in LABELS},
         "supported_mcse": mcse(supported),
         "supported_high": _upper_limit(int(supported.sum()), clinics),
-        "dose_p": _percent(cell["p_dose"].astype(float) < 0.05),
+        "dose_p": _percent(cell["p_dose"].astype(float) < TEST_LEVEL),
     }
     if threshold is None:
         return row
