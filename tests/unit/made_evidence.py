@@ -10,7 +10,7 @@ import numpy as np
 
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Evidence, gather_evidence
-from tpr_outcomes.inference.falsify import Check
+from tpr_outcomes.inference.falsify import LEAD_LEVEL, MUNDLAK_LEVEL, Check
 from tpr_outcomes.planning.simulate import simulate
 
 UNSET: Any = object()
@@ -56,8 +56,8 @@ def evidence(
         e,
         test=test,
         design=settled,
-        mundlak=check("mundlak", mundlak, passed=mundlak is not None and mundlak < 0.05),
-        lead=check("lead", lead, passed=lead is not None and lead > 0.05),
+        mundlak=check("mundlak", mundlak, passed=mundlak is not None and mundlak < MUNDLAK_LEVEL),
+        lead=check("lead", lead, passed=lead is not None and lead > LEAD_LEVEL),
         relief_bound=bound,
         **other,
     )

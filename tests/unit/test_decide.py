@@ -7,9 +7,19 @@ from typing import Any
 import pytest
 from tests.unit.made_evidence import base, blind, every_label, evidence, unfitted
 
-from tpr_outcomes.inference.evidence import HARD_REASONS, LABELS, RELEVANT_SHARE, TEST_LEVEL, decide
+from tpr_outcomes.inference.evidence import (
+    BIC_MARGIN,
+    HARD_REASONS,
+    LABELS,
+    RELEVANT_SHARE,
+    TEST_LEVEL,
+    THRESHOLD_LEVEL,
+    decide,
+)
+from tpr_outcomes.inference.falsify import LEAD_LEVEL, MUNDLAK_LEVEL
 
 BELOW, EDGE, ABOVE = TEST_LEVEL - 1e-9, TEST_LEVEL, TEST_LEVEL + 1e-9
+SHAPE_BELOW, SHAPE_EDGE, SHAPE_ABOVE = THRESHOLD_LEVEL - 1e-9, THRESHOLD_LEVEL, THRESHOLD_LEVEL + 1e-9
 SUPPORTED, ALARM = "threshold_supported", "threshold_shape_confounding_alarm"
 CUMULATIVE, DOSE = "cumulative_association", "dose_association"
 NONE, OPEN = "no_relevant_effect", "inconclusive"
@@ -20,29 +30,29 @@ RELEVANT = RELEVANT_SHARE * 10.0
     ("settings", "label"),
     [
         # Gate 1: every rival beaten at the level, and the information criterion agrees.
-        ({"p": BELOW}, SUPPORTED),
-        ({"p": EDGE, "bound": 2.0}, OPEN),
-        ({"p_values": {"fading_fifth": BELOW}}, SUPPORTED),
-        ({"p_values": {"fading_fifth": EDGE}}, CUMULATIVE),
-        ({"p_values": {"fading_fifth": ABOVE}}, CUMULATIVE),
-        ({"delta_bic": 1e-9}, SUPPORTED),
-        ({"delta_bic": 0.0}, CUMULATIVE),
-        ({"delta_bic": -1e-9}, CUMULATIVE),
+        ({"p": SHAPE_BELOW}, SUPPORTED),
+        ({"p": SHAPE_EDGE, "bound": 2.0}, OPEN),
+        ({"p_values": {"fading_fifth": SHAPE_BELOW}}, SUPPORTED),
+        ({"p_values": {"fading_fifth": SHAPE_EDGE}}, CUMULATIVE),
+        ({"p_values": {"fading_fifth": SHAPE_ABOVE}}, CUMULATIVE),
+        ({"delta_bic": BIC_MARGIN + 1e-9}, SUPPORTED),
+        ({"delta_bic": BIC_MARGIN}, CUMULATIVE),
+        ({"delta_bic": BIC_MARGIN - 1e-9}, CUMULATIVE),
         # ... and both checks pass; the lead check may be impossible, the Mundlak check may not.
-        ({"mundlak": BELOW}, SUPPORTED),
-        ({"mundlak": EDGE}, ALARM),
-        ({"mundlak": ABOVE}, ALARM),
+        ({"mundlak": MUNDLAK_LEVEL - 1e-9}, SUPPORTED),
+        ({"mundlak": MUNDLAK_LEVEL}, ALARM),
+        ({"mundlak": MUNDLAK_LEVEL + 1e-9}, ALARM),
         ({"mundlak": None}, ALARM),
-        ({"lead": ABOVE}, SUPPORTED),
-        ({"lead": EDGE}, ALARM),
-        ({"lead": BELOW}, ALARM),
+        ({"lead": LEAD_LEVEL + 1e-9}, SUPPORTED),
+        ({"lead": LEAD_LEVEL}, ALARM),
+        ({"lead": LEAD_LEVEL - 1e-9}, ALARM),
         ({"lead": None}, SUPPORTED),
         # Gate 2: beyond time, the last visit and fading by half, and both checks.
         ({"p_values": {"linear": 0.3, "last": BELOW}}, CUMULATIVE),
         ({"p_values": {"linear": 0.3, "last": EDGE}}, DOSE),
         ({"p_values": {"linear": 0.3, "fading_half": EDGE}}, DOSE),
-        ({"p_values": {"linear": 0.3}, "mundlak": EDGE}, DOSE),
-        ({"p_values": {"linear": 0.3}, "lead": EDGE}, DOSE),
+        ({"p_values": {"linear": 0.3}, "mundlak": MUNDLAK_LEVEL}, DOSE),
+        ({"p_values": {"linear": 0.3}, "lead": LEAD_LEVEL}, DOSE),
         ({"p_values": {"linear": 0.3}, "mundlak": None}, DOSE),
         # Gate 3: any dose beyond time.
         ({"p": 0.3, "p_values": {"none": BELOW}}, DOSE),
@@ -51,7 +61,7 @@ RELEVANT = RELEVANT_SHARE * 10.0
         ({"p": 0.3, "bound": RELEVANT - 1e-9}, NONE),
         ({"p": 0.3, "bound": RELEVANT}, OPEN),
         ({"p": 0.3, "bound": RELEVANT + 1e-9}, OPEN),
-        ({"p": 0.3, "bound": RELEVANT / 2, "lead": EDGE}, OPEN),
+        ({"p": 0.3, "bound": RELEVANT / 2, "lead": LEAD_LEVEL}, OPEN),
         ({"p": 0.3, "bound": RELEVANT / 2, "lead": None}, NONE),
         ({"p": 0.3, "bound": RELEVANT / 2, "mundlak": 0.9}, NONE),
     ],

@@ -246,7 +246,10 @@ def dose_picture(evidence: Evidence, decision: Decision) -> DosePicture | None:
         return None
     try:
         bands = dose_bands(working)
-        place = {HINGE.name: evidence.test.profile.estimate}
+        profile = evidence.test.profile
+        place = {HINGE.name: profile.bend}
+        if profile.shape == STEP.name:
+            place[STEP.name] = profile.estimate
         fits = [fit(candidate, working, theta2=place.get(candidate.name)) for candidate in CURVES]
     except FitError:
         return None
@@ -260,7 +263,7 @@ def dose_picture(evidence: Evidence, decision: Decision) -> DosePicture | None:
         curves.append(DoseCurve(made.candidate.name, made.curve(grid).estimate + shift, made.bic - lowest))
     threshold = decision.label in THRESHOLD_LABELS
     best = min(curves, key=lambda curve: curve.bic).name
-    stressed = HINGE.name if threshold else best if decision.label in LINK_LABELS else ""
+    stressed = profile.shape if threshold else best if decision.label in LINK_LABELS else ""
     return DosePicture(
         bands,
         grid,
@@ -304,12 +307,12 @@ def rivals(evidence: Evidence) -> tuple[Rival, ...]:
     if evidence.test is None:
         return ()
     p_values, criteria = evidence.test.scores.p_values, evidence.test.criteria
-    hinge = criteria.bic[HINGE.name]
+    threshold = min(criteria.bic[HINGE.name], criteria.bic[STEP.name])
     same = {"saturating": EMAX.name}
     found = []
     for name, p_value in p_values.items():
         bic = criteria.bic.get(same.get(name, name))
-        found.append(Rival(name, p_value, None if bic is None else bic - hinge))
+        found.append(Rival(name, p_value, None if bic is None else bic - threshold))
     return tuple(found)
 
 

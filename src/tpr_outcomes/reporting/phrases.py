@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Decision, Evidence
+from tpr_outcomes.inference.evidence import (
+    BIC_MARGIN,
+    RELEVANT_SHARE,
+    TEST_LEVEL,
+    THRESHOLD_LEVEL,
+    Decision,
+    Evidence,
+)
 from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_MDR, LARGEST_THRESHOLD_MDR
 from tpr_outcomes.inference.threshold import ThresholdProfile, ThresholdTest
 from tpr_outcomes.reporting import words
@@ -106,7 +113,7 @@ def hardest_rival(test: ThresholdTest) -> str:
     """The rival the threshold beats least clearly; among equals the one with the best BIC."""
     p_values, best = test.scores.p_values, test.criteria.best_rival
     best = "saturating" if best == "emax" else best
-    not_beaten_by_bic = test.criteria.delta_bic <= 0 and test.scores.p_threshold < TEST_LEVEL
+    not_beaten_by_bic = test.criteria.delta_bic <= BIC_MARGIN and test.scores.p_threshold < THRESHOLD_LEVEL
     equal = p_values.get(best) == test.scores.p_threshold
     return best if not_beaten_by_bic or equal else test.scores.hardest_rival
 

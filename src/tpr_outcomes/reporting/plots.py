@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tpr_outcomes.inference.evidence import TEST_LEVEL
+from tpr_outcomes.inference.evidence import BIC_MARGIN, THRESHOLD_LEVEL
 from tpr_outcomes.models.fitting import Interval
 from tpr_outcomes.reporting import words_figures as say
 from tpr_outcomes.reporting.drawn import (
@@ -165,7 +165,10 @@ def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, 
     rows = np.arange(len(drawn))[::-1]
     p = np.array([np.nan if r.p_value is None else r.p_value for r in drawn])
     bic = np.array([np.nan if r.bic is None else r.bic for r in drawn])
-    panels = ((left, p, TEST_LEVEL, p < TEST_LEVEL, "p"), (right, bic, 0.0, bic > 0, "bic"))
+    panels = (
+        (left, p, THRESHOLD_LEVEL, p < THRESHOLD_LEVEL, "p"),
+        (right, bic, BIC_MARGIN, bic > BIC_MARGIN, "bic"),
+    )
     for ax, values, edge, beaten, gid in panels:
         kept = ~beaten & np.isfinite(values)
         ax.hlines(rows, 0.0, 1.0, color=RULE, linewidth=0.8, transform=ax.get_yaxis_transform(), zorder=0)
@@ -182,7 +185,7 @@ def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, 
     right.set_yticks(rows, [""] * rows.size)
     left.set_xscale("log")
     left.set_xlim(min(2e-4, float(np.nanmin(p)) / 2.0), 1.8)
-    ticks = [0.001, 0.05, 1.0] if narrow else [0.001, 0.01, 0.05, 0.2, 1.0]
+    ticks = [0.001, THRESHOLD_LEVEL, 1.0] if narrow else [0.001, 0.01, THRESHOLD_LEVEL, 0.2, 1.0]
     left.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     left.minorticks_off()
     right.margins(x=0.12)
@@ -217,7 +220,7 @@ def plot_design(drawn: DesignPicture, axes: Sequence[Axes], called: Terms) -> No
         ax.set_xlim(0.0, end)
 
 
-def plot_flow(drawn: Flow, ax: Axes, called: Terms) -> Axes:
+def plot_flow(drawn: Flow, ax: Axes, called: Terms, *, narrow: bool = False) -> Axes:
     """Boxes from the rows read to the ratings analysed, with what was left out on the way."""
     from matplotlib.patches import FancyBboxPatch
 
@@ -232,15 +235,15 @@ def plot_flow(drawn: Flow, ax: Axes, called: Terms) -> Axes:
         look: dict[str, Any] = {"fc": "white", "ec": BLUE if last else FAINT, "lw": 1.8 if last else 1.0}
         ax.add_patch(FancyBboxPatch((0.01, y - height / 2), width, height, shape, **look))
         text: dict[str, Any] = {"ha": "center", "gid": "box"}
-        ax.text(middle, y + 0.01, title, va="bottom", fontsize=11.5, fontweight="bold", **text)
+        ax.text(middle, y + 0.01, title, va="bottom", fontsize=10.0 if narrow else 11.5, fontweight="bold", **text)
         ax.text(middle, y - 0.01, detail, va="top", fontsize=10, color=SOFT, **text)
     arrow = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     for (title, lines), (start, end) in zip(asides, pairwise(heights), strict=True):
         y = (start + end) / 2
         ax.annotate("", (middle, end + height / 2), (middle, start - height / 2), arrowprops=arrow)
-        ax.plot([middle, width + 0.05], [y, y], color=SOFT, linewidth=1.0)
+        ax.plot([middle, width + 0.03], [y, y], color=SOFT, linewidth=1.0)
         text = {"va": "center", "fontsize": 10, "linespacing": 1.4, "gid": "aside"}
-        ax.text(width + 0.06, y, "\n".join([title, *lines]), **text)
+        ax.text(width + 0.04, y, "\n".join([title, *lines]), **text)
     return ax
 
 
@@ -326,7 +329,7 @@ def draw(picture: Picture, *, narrow: bool = False) -> Figure:
     elif isinstance(d, DesignPicture):
         plot_design(d, figure.subplots(2, 1, height_ratios=[2.2, 1.0], gridspec_kw={"hspace": 0.12}), called)
     elif isinstance(d, Flow):
-        plot_flow(d, figure.subplots(), called)
+        plot_flow(d, figure.subplots(), called, narrow=narrow)
     else:
         plot_rivals(d, figure.subplots(1, 2, gridspec_kw={"wspace": 0.08}), called, narrow=narrow)
     return figure

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Evidence
+from tpr_outcomes.inference.evidence import BIC_MARGIN, RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
 from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.identifiability import (
     FEWEST_PAST,
@@ -97,10 +97,13 @@ def gates(evaluation: Evaluation) -> pd.DataFrame:
         ]
     if e.test is not None:
         p, delta = e.test.scores.p_threshold, e.test.criteria.delta_bic
-        rows += [(GATES[3], p, TEST_LEVEL, p < TEST_LEVEL), (GATES[4], delta, 0.0, delta > 0)]
+        rows += [
+            (GATES[3], p, THRESHOLD_LEVEL, p < THRESHOLD_LEVEL),
+            (GATES[4], delta, BIC_MARGIN, delta > BIC_MARGIN),
+        ]
     for name, check in ((GATES[5], e.mundlak), (GATES[6], e.lead)):
         if check is not None:
-            rows.append((name, check.p_value, TEST_LEVEL, check.passed))
+            rows.append((name, check.p_value, check.level, check.passed))
     if e.test is not None:
         lasting = max(e.test.scores.p_values[name] for name in ("none", "last", "fading_half"))
         rows.append((GATES[7], lasting, TEST_LEVEL, lasting < TEST_LEVEL))
@@ -128,7 +131,7 @@ def rivals_table(evidence: Evidence) -> pd.DataFrame:
             "estimate": float(pd.Series(statistics[rival.name]).max()),
             "p_value": rival.p_value,
             "delta_bic": rival.bic,
-            "beaten": rival.p_value is not None and rival.p_value < TEST_LEVEL,
+            "beaten": rival.p_value is not None and rival.p_value < THRESHOLD_LEVEL,
         }
         for rival in rivals(evidence)
     ]

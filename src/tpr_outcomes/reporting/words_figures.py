@@ -57,11 +57,11 @@ RIVALS = {
 """Short names of the rivals, as row labels."""
 
 FLOW_REASONS = {
-    "no_first_rating": "no rating at the first visit",
+    "no_first_rating": "first visit not rated",
     "rating_missing": "not rated at this visit",
-    "dose_unknown": "an earlier count is missing",
-    "single_rating": "patient rated only once",
-    "no_usable_rating": "no later rating to compare",
+    "dose_unknown": "earlier count missing",
+    "single_rating": "rated only once",
+    "no_usable_rating": "no later rating",
     "empty_row": "empty row",
 }
 """Short forms of the reasons for leaving a row out, by rule."""
@@ -111,7 +111,7 @@ FIGURES: dict[str, tuple[str, str]] = {
         "The threshold against each rival",
         (
             "Left: how often chance alone, with the rival true, would favor the threshold as much; full "
-            "dots beat the rival at 5%. Right: full dots to the right of zero favor the threshold after a "
+            "dots beat the rival at 4%. Right: full dots to the right of the line favor the threshold after a "
             "charge for its extra number. It must win every row."
         ),
     ),
@@ -167,11 +167,11 @@ ALT = {
         "total, {share} lie between patients at the same visit."
     ),
     "rivals_all": (
-        "The threshold beats all {n} rivals at 5%: the largest p-value is {largest}, against “{hardest}”. "
+        "The threshold beats all {n} rivals at 4%: the largest p-value is {largest}, against “{hardest}”. "
         "The smallest BIC difference in its favor is {bic}."
     ),
     "rivals_some": (
-        "The threshold beats {k} of {n} rivals at 5%. It does not beat {kept}; the largest p-value is "
+        "The threshold beats {k} of {n} rivals at 4%. It does not beat {kept}; the largest p-value is "
         "{largest}. The smallest BIC difference is {bic}."
     ),
     "design": (
