@@ -112,7 +112,8 @@ def test_spline_is_linear_beyond_the_end_knots() -> None:
     basis = w.natural_spline(VALUES)
     assert basis.shape == (300, 4)
     low, high = KNOTS[[0, -1]]
-    for outside in (VALUES <= low, VALUES >= high):
+    x = VALUES
+    for outside in (x <= low, x >= high):
         line = np.column_stack([np.ones(outside.sum()), VALUES[outside]])
         left = basis[outside] - line @ np.linalg.lstsq(line, basis[outside], rcond=None)[0]
         assert outside.sum() > 10

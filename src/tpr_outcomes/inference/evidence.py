@@ -152,6 +152,8 @@ def relief_bound(working: Working) -> float:
     top = dose_top(working.ratings)
     knots = np.concatenate(([0.0], np.quantile(positive, np.linspace(0.10, 0.85, 10))))
     knots = np.unique(knots[knots < top])
+    if not knots.size:
+        return 0.0  # the 95th percentile of the dose is 0
     slopes, errors = lone_slopes(working, hinge_columns(working.ratings, knots, working.unit))
     return float(((-slopes + BOUND_ERRORS * errors) * (top - knots)).max() / working.unit)
 

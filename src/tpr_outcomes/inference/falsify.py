@@ -177,7 +177,10 @@ def mundlak_check(working: Working, *, replicates: int, seed: int) -> Check:
     )
     tests = score_tests(working, replicates=replicates, seed=seed, rivals=(NOTHING,), extra=extra)
     p_value = tests.p_dose
-    statistic = float(np.nanmax(tests.statistics["none"]))
+    statistic = _largest(tests.statistics["none"])
+    if statistic is None:
+        reason = "the dose does not vary beyond visits and each patient's twitchiness"
+        return Check("mundlak", None, None, None, ratings.n_patients, reason)
     return Check("mundlak", p_value, p_value < MUNDLAK_LEVEL, statistic, ratings.n_patients)
 
 
@@ -204,11 +207,15 @@ def timing_check(working: Working, *, replicates: int, seed: int) -> Check:
     ratio = np.divide(rows.dose, expected, out=np.ones_like(expected), where=expected > 0)
     place = _rating_rows(working, rows)
     observed = _timing_statistic(working, rows.dose, rows.patient, place)
+    if observed is None:
+        reason = "the cumulative dose does not vary beyond the background"
+        return Check("timing", None, None, None, ratings.n_patients, reason)
     rng = generator(seed, "timing")
     exceed = 0
     for _ in range(replicates):
         shuffled = ratio[np.lexsort((rng.random(ratio.size), rows.patient))]
-        exceed += _timing_statistic(working, shuffled * expected, rows.patient, place) >= observed - 1e-12
+        again = _timing_statistic(working, shuffled * expected, rows.patient, place)
+        exceed += again is not None and again >= observed - 1e-12
     p_value = (1 + exceed) / (replicates + 1)
     return Check("timing", p_value, p_value < MUNDLAK_LEVEL, observed, ratings.n_patients)
 
@@ -222,8 +229,14 @@ def _rating_rows(working: Working, rows: DoseRows) -> NDArray[np.int64]:
 
 def _timing_statistic(
     working: Working, dose: Array, patient: NDArray[np.int64], place: NDArray[np.int64]
-) -> float:
+) -> float | None:
     total = (_before(dose, patient) + dose)[place]
     tests = replace(working, ratings=replace(working.ratings, dose_before=total))
     contributions = score_tests(tests, replicates=0, seed=0, rivals=(NOTHING,))
-    return float(np.nanmax(contributions.statistics["none"]))
+    return _largest(contributions.statistics["none"])
+
+
+def _largest(scores: Array) -> float | None:
+    """Largest score, or None when the background spans every hinge."""
+    usable = scores[np.isfinite(scores)]
+    return float(usable.max()) if usable.size else None

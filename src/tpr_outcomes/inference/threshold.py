@@ -210,7 +210,8 @@ def threshold_test(working: Working, *, replicates: int = 1999, seed: int = 1) -
 
 def hinge_columns(ratings: Ratings, knots: Array, unit: float) -> Array:
     """Hinges ``(C - tau)_+ / unit``, shape (n, k)."""
-    return np.column_stack([shapes.hinge(ratings.dose_before, knot) / unit for knot in knots])
+    columns = [shapes.hinge(ratings.dose_before, knot) / unit for knot in knots]
+    return np.column_stack(columns) if columns else np.empty((ratings.pain.size, 0))
 
 
 def step_columns(ratings: Ratings, knots: Array) -> Array:
