@@ -17,8 +17,8 @@ from tpr_outcomes.cohort.checking import CheckReport
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.cohort.visits import Visits, check_visits, read_visits
-from tpr_outcomes.datasets import example_file, load_vickers_visits
-from tpr_outcomes.errors import PlanError, SourceError
+from tpr_outcomes.datasets import EXAMPLES, example_file, load_vickers_visits
+from tpr_outcomes.errors import DatasetError, PlanError, SourceError
 
 if TYPE_CHECKING:
     from tpr_outcomes.reporting.results import Evaluation
@@ -210,6 +210,10 @@ def _named(source: str, *, columns: Columns | None, sheet: str | None) -> str:
     """Name of an example or "vickers"; empty for a path."""
     known = source == "vickers" or source.startswith("example:")
     named = source.removeprefix("example:") if known else ""
+    if known and named not in (*EXAMPLES, "vickers"):
+        raise DatasetError(
+            f"There is no example called {named!r}; the examples are {' and '.join(EXAMPLES)}."
+        )
     if named and (columns is not None or sheet is not None):
         raise PlanError(f"{source} has columns of its own; leave the column map and the sheet out.")
     return named

@@ -55,18 +55,22 @@ Sheet = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"tpr-outcomes {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+        bool,
+        typer.Option("--version", help="Print the version and stop.", callback=_show_version, is_eager=True),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an unexpected error arose.")] = False,
 ) -> None:
     """Settings of every command."""
-    del debug  # main() looks for it
-    if version:
-        print(f"tpr-outcomes {__version__}")
-        raise typer.Exit
+    del version, debug  # the one is done with by now; main() looks for the other
 
 
 @app.command()
