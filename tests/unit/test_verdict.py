@@ -245,7 +245,7 @@ def test_the_hardest_rival_among_equals_is_the_one_bic_likes_best() -> None:
     assert test is not None
     liked = replace(test, criteria=replace(test.criteria, best_rival="emax"))
     assert hardest_rival(liked) == "saturating"
-    scores = replace(test.scores, p_values={**test.scores.p_values, "last": 0.04})
+    scores = replace(test.scores, p_values={**test.scores.p_values, "last": 0.039})
     assert hardest_rival(replace(liked, scores=scores)) == "last"
     unlikely = replace(liked.criteria, delta_bic=-1.0)
     assert hardest_rival(replace(liked, scores=scores, criteria=unlikely)) == "saturating"
