@@ -47,7 +47,7 @@ EMPTY: dict[str, Any] = FULL | {"color": "white", "markeredgecolor": RED, "marke
 
 WIDE = {"": (8.0, 4.5), "flow": (8.0, 3.7)}
 """Size in inches for a screen or a page, by figure."""
-NARROW = {"": (4.2, 4.4), "flow": (4.6, 4.0)}
+NARROW = {"": (4.0, 4.3), "flow": (4.0, 3.9)}
 """Size for a telephone."""
 MARGINS: dict[str, tuple[float, float, float, float]] = {
     "courses": (0.75, 1.30, 0.85, 0.15),

@@ -121,6 +121,7 @@ def page_context(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> d
         "gate": evaluation.decision.gate,
         "threshold": evaluation.threshold,
         "claim_count": _claim_count(evaluation),
+        "self_check": evaluation.self_check_sentences,
         "provenance": _provenance(evaluation),
         "obstacle": evaluation.evidence.obstacle,
         "replicates": f"{evaluation.evidence.replicates:,}",

@@ -27,7 +27,7 @@ LABELS = {
     "mdr": "Smallest {better}\nto be seen ({unit})",
     "p_value_narrow": "p-value",
     "bic_narrow": "BIC difference",
-    "mdr_limit": "accepted: up to {value}",
+    "mdr_limit": "limit: {value}",
     "relevant": "worth noticing: {value}",
     "off_scale": "Nothing of an acceptable size could be seen past any threshold.",
     "past": "Patients\nrated past it",

@@ -105,6 +105,7 @@ FOOL = {
     "assumptions": "What has to hold for the verdict to mean what it says",
     "checks": "Checks that could have failed",
     "design": "What the record could have shown",
+    "self_check": "In clinics like this one",
     "none": "This verdict makes no statement about a link, so nothing can be misread from it.",
 }
 
