@@ -581,12 +581,17 @@ class _Deviance:
 
 @dataclass(frozen=True)
 class _Scaled:
-    """The problem with orthonormal columns of unit size, and the way back."""
+    """The problem with orthonormal columns of unit size, and the way back.
+
+    ``y`` is what least squares leaves of the outcome, so that sums of squares do not cancel; ``middle``
+    are the least-squares coefficients taken out, in scaled columns and outcome units over ``y_scale``.
+    """
 
     layout: Layout
     y: Array
     x: Array
     z: Array
+    middle: Array
     y_scale: float
     x_root: Array
     z_root: Array
@@ -703,9 +708,10 @@ def _prepare(
     later = layout.gaps[layout.starts[1] :]
     return _Scaled(
         layout=layout,
-        y=y[layout.order] / y_scale,
+        y=residuals[layout.order] / y_scale,
         x=xq[layout.order] * root_n,
         z=zq[layout.order] * root_n,
+        middle=xq.T @ y / (root_n * y_scale),
         y_scale=y_scale,
         x_root=x_root / root_n,
         z_root=z_root / root_n,
@@ -866,7 +872,7 @@ def _collect(deviance: _Deviance, problem: _Scaled, point: Array, gradient: floa
         factor = np.linalg.qr(root.T)[1].T
         factor = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)
     return MixedFit(
-        beta=back @ d.beta * scale,
+        beta=back @ (d.beta + problem.middle) * scale,
         std_error=np.sqrt(np.diag(beta_cov)),
         beta_cov=beta_cov,
         covariance=Covariance(sigma=sigma, factor=factor, phi=phi, nugget=nugget),
