@@ -12,7 +12,7 @@ from tests.unit.made_evidence import base, clinic, every_label, evidence
 from tests.unit.readability import grade
 
 from tpr_outcomes.cohort.visits import Visits
-from tpr_outcomes.inference.evidence import TEST_LEVEL, Evidence, decide
+from tpr_outcomes.inference.evidence import TEST_LEVEL, THRESHOLD_LEVEL, Evidence, decide
 from tpr_outcomes.reporting import claims
 from tpr_outcomes.reporting.claim_rows import BY_ID, CLAIMS
 from tpr_outcomes.reporting.claims import FEWEST_FOR_GAPS, GAP_RATIO, answer_claims, gap_answer, gap_ratios
@@ -106,6 +106,18 @@ def test_the_core_follows_the_decision(label: str, c12: str, c13: str) -> None:
         (evidence(p_values={"insertions": TEST_LEVEL - 1e-9}), "supported", "beyond needle insertions"),
         (
             evidence(p_values={"insertions": TEST_LEVEL, "linear": 0.3}),
+            "inconclusive",
+            "needle insertions explain it as well",
+        ),
+        (
+            evidence(p_values={"insertions": 0.001, "insertions_hinge": 0.3}),
+            "inconclusive",
+            "needle insertions explain it as well",
+        ),
+        # What beats every rival at the level of the threshold beats insertions at that level, too.
+        (evidence(p=0.001, p_values={"insertions": THRESHOLD_LEVEL - 1e-9}), "supported", "beyond needle"),
+        (
+            evidence(p=0.001, delta_bic=-1.0, p_values={"insertions": THRESHOLD_LEVEL - 1e-9}),
             "inconclusive",
             "needle insertions explain it as well",
         ),

@@ -11,10 +11,11 @@ import pytest
 from tests.unit.made_evidence import base, blind, clinic, every_label, evidence, unfitted
 from tests.unit.readability import grade
 
+from tpr_outcomes.cohort.derive import ratings
 from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.inference.evidence import LABELS, Evidence, decide
 from tpr_outcomes.reporting import words
-from tpr_outcomes.reporting.cautions import FEW_PATIENTS, FEW_THERAPISTS
+from tpr_outcomes.reporting.cautions import FEW_PATIENTS
 from tpr_outcomes.reporting.phrases import hardest_rival
 from tpr_outcomes.reporting.quantities import MOST_TIMES, one_dose, patients_needed, tipping_bias
 from tpr_outcomes.reporting.verdict import GRADES, Finding, judge
@@ -161,12 +162,12 @@ def test_known_failure_modes_are_printed(made: Evidence, what: str) -> None:
 
 
 def test_a_hidden_pull_large_enough_to_explain_it_is_given_where_there_is_one() -> None:
-    slope = {"slope": -0.05, "slope_error": 0.01, "estimate": 20.0}
+    slope = {"slope": -0.05, "slope_error": 0.01, "estimate": 20.0, "bend": 20.0}
     made = evidence(profile=slope, design={"dose_95": 70.0})
     bias = (0.05 - 1.959964 * 0.01) * 50.0
     assert tipping_bias(made) == pytest.approx(bias)
     assert "A hidden pull of 1.5 points at 70 twitches" in said(made).would_change
-    for weak in ({"slope_error": 0.1}, {"estimate": 70.0}, {"slope_error": np.inf}):
+    for weak in ({"slope_error": 0.1}, {"bend": 70.0}, {"slope_error": np.inf}):
         other = evidence(profile=slope | weak, design={"dose_95": 70.0})
         assert tipping_bias(other) is None
         assert "hidden pull" not in said(other).would_change
@@ -180,14 +181,31 @@ def test_a_dose_link_in_few_patients_carries_a_warning(patients: int, warned: bo
 
 
 @pytest.mark.parametrize(
-    ("therapists", "warned"), [(1, False), (2, True), (FEW_THERAPISTS - 1, True), (FEW_THERAPISTS, False)]
+    ("therapists", "warned"),
+    [
+        (1, False),  # nothing to tell apart
+        (2, False),  # in the background (a level and a slope each)
+        (12, False),
+        (13, True),  # fewer than ten patients to a therapist
+        (60, True),
+    ],
 )
-def test_few_therapists_carry_a_warning(therapists: int, warned: bool) -> None:
+def test_therapists_that_could_not_be_taken_into_account_carry_a_warning(
+    therapists: int, warned: bool
+) -> None:
     visits = clinic()
-    who = [f"T{i % therapists}" for i in range(visits.n_visits)]
+    who = [f"T{i % therapists}" for i in visits.table["patient"]]
     visits = replace(visits, table=visits.table.assign(therapist=who))
-    made = judge(evidence(), decide(evidence()), visits=visits)
-    assert any(f"With {therapists} therapists" in w for w in made.warnings) == warned
+    made = replace(evidence(), ratings=ratings(visits))
+    found = judge(made, decide(made), visits=visits)
+    assert any(f"between the {therapists} therapists" in w for w in found.warnings) == warned
+
+
+def test_a_step_is_said_to_be_one() -> None:
+    step = said(evidence(profile={"shape": "step"}))
+    assert "One step at the threshold fits clearly better" in step.paragraph
+    assert any(w.startswith("A step cannot be told from a steep slope") for w in step.warnings)
+    assert "One step" not in said(evidence(profile={"shape": "hinge"})).paragraph
 
 
 def test_a_shortfall_becomes_a_number_of_patients_within_reason() -> None:

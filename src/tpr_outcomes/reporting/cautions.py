@@ -9,6 +9,8 @@ from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
 from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.tipping import true_threshold
+from tpr_outcomes.models.candidates import STEP
+from tpr_outcomes.models.working import therapist_dummies
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.phrases import end_of, say
 from tpr_outcomes.reporting.quantities import one_dose, patients_past
@@ -16,8 +18,6 @@ from tpr_outcomes.reporting.spelling import amount, chances, number
 
 FEW_PATIENTS = 100
 """Below this many patients the test of any dose link is anti-conservative, and a warning says so."""
-FEW_THERAPISTS = 20
-"""Below this many therapists no clustering by therapist is possible, and a warning says so."""
 
 
 def warnings(
@@ -72,11 +72,12 @@ def _threshold_warnings(evidence: Evidence, texts: Mapping[str, str]) -> list[st
     values = {**texts, **dict(zip(("half", "seventy", "ninety"), true, strict=True))}
     values["past"] = str(patients_past(evidence, profile.estimate))
     end = end_of(profile)
+    shape = "step_shape" if profile.shape == STEP.name else "shape"
     found = [] if end == "closed" else [words.OPEN_END[end]]
     if evidence.design is not None and not evidence.design.identifiable:
         found.insert(0, words.WARNINGS["weak_design"])
     return [
-        say(text, values) for text in (*found, *(words.WARNINGS[k] for k in ("shape", "undercount", "rare")))
+        say(text, values) for text in (*found, *(words.WARNINGS[k] for k in (shape, "undercount", "rare")))
     ]
 
 
@@ -85,7 +86,7 @@ def _record_warnings(evidence: Evidence, visits: Visits | None) -> list[str]:
     found = [words.WARNINGS["one_dose"]] if one_dose(evidence) else []
     if evidence.ratings.dose == "twitches" and evidence.ratings.cumulative("insertions") is None:
         found.append(words.WARNINGS["insertions"])
-    if 1 < _therapists(visits) < FEW_THERAPISTS:
+    if _therapists(visits) > 1 and therapist_dummies(evidence.ratings).shape[1] == 0:
         found.append(words.WARNINGS["therapists"])
     return found
 
@@ -93,4 +94,5 @@ def _record_warnings(evidence: Evidence, visits: Visits | None) -> list[str]:
 def _therapists(visits: Visits | None) -> int:
     if visits is None or "therapist" not in visits.table.columns:
         return 0
-    return int(visits.table["therapist"].nunique())
+    names = visits.table["therapist"]
+    return int(names[names != ""].nunique())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tpr_outcomes.cohort.visits import Visits
-from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Decision, Evidence
+from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Decision, Evidence
 from tpr_outcomes.inference.threshold import robust_slopes
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.claim_rows import BY_ID, CLAIMS, Claim, Known
@@ -195,10 +195,11 @@ def _elicitation(claim: Claim, record: Record) -> Finding:
     if label not in _SHOWN:
         return _core(claim, record, words.C2["weak"], "inconclusive")
     assert record.evidence.test is not None
-    beyond = record.evidence.test.scores.p_values.get("insertions")
-    if beyond is None:
+    p_values = record.evidence.test.scores.p_values
+    beyond = [p for name, p in p_values.items() if name.startswith("insertions")]
+    if not beyond:
         return _core(claim, record, words.C2["no_insertions"], "inconclusive")
-    if not beyond < TEST_LEVEL:
+    if not max(beyond) < (THRESHOLD_LEVEL if label == "threshold_supported" else TEST_LEVEL):
         return _core(claim, record, words.C2["insertions_as_well"], "inconclusive")
     return _core(claim, record, words.C2["supported"], "supported")
 

@@ -15,6 +15,7 @@ from tpr_outcomes.inference.evidence import (
 )
 from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_MDR, LARGEST_THRESHOLD_MDR
 from tpr_outcomes.inference.threshold import ThresholdProfile, ThresholdTest
+from tpr_outcomes.models.candidates import STEP
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.quantities import line_relief, one_dose, patients_needed, tipping_bias
 from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, number, percent
@@ -92,6 +93,7 @@ def _test_parts(evidence: Evidence, texts: Mapping[str, str], unit: str) -> dict
         "estimate": number(profile.estimate),
         "interval": interval(profile, texts["many"]),
         "relief": _relief(evidence, texts, unit),
+        "shape": words.STEP_SHAPE if profile.shape == STEP.name else "",
         "before": _before(profile, texts, unit),
         "tipping": "" if bias is None else say(words.TIPPING, {**texts, "tipping": amount(bias, unit)}),
         "lasting": say(words.LASTING["check_failed" if lasting else "not_shown"], texts),

@@ -71,10 +71,10 @@ def tipping_bias(evidence: Evidence) -> float | None:
     if evidence.test is None or evidence.design is None:
         return None
     profile, top = evidence.test.profile, evidence.design.dose_95
-    if not (top > profile.estimate and math.isfinite(profile.slope_error)):
+    if not (top > profile.bend and math.isfinite(profile.slope_error)):
         return None
     high = profile.slope + NORMAL_95 * profile.slope_error
-    bias = hinge_bias(profile.slope, high, knot=profile.estimate, dose=top).bias
+    bias = hinge_bias(profile.slope, high, knot=profile.bend, dose=top).bias
     return bias if bias > 0 else None
 
 

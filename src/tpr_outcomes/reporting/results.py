@@ -95,6 +95,7 @@ class Evaluation:
             "unit": terms(self.evidence.ratings.dose, self.evidence.scale).recorded,
             "open_low": profile.open_low,
             "open_high": profile.open_high,
+            "shape": profile.shape,
         }
 
     def to_dict(self) -> dict[str, Json]:
@@ -163,8 +164,8 @@ def _p_values(e: Evidence) -> dict[str, Json]:
 
 def _check(check: Check | None) -> dict[str, Json]:
     if check is None:
-        return {"p": None, "passed": None, "reason": "nothing was fitted"}
-    return {"p": check.p_value, "passed": check.passed, "reason": check.reason}
+        return {"p": None, "level": None, "passed": None, "reason": "nothing was fitted"}
+    return {"p": check.p_value, "level": check.level, "passed": check.passed, "reason": check.reason}
 
 
 def _design(e: Evidence, decision: Decision) -> dict[str, Json]:
@@ -319,10 +320,10 @@ def _test_rows(evaluation: Evaluation) -> list[dict[str, object]]:
     e = evaluation.evidence
     assert e.test is not None
     scores, profile, n = e.test.scores, e.test.profile, e.ratings.n_patients
-    method = f"sup-score, {scores.replicates} patient-level sign flips"
+    method = f"averaged score, {scores.replicates} patient-level sign flips"
     rows: list[dict[str, object]] = [
-        {"term": f"beats:{rival}", "estimate": float(pd.Series(scores.statistics[rival]).max()), "p_value": p}
-        | {"unit": "z", "n": n, "method": method}
+        {"term": f"beats:{rival}", "estimate": scores.averages[rival], "p_value": p}
+        | {"unit": "log average", "n": n, "method": method}
         for rival, p in scores.p_values.items()
     ]
     rows += [
@@ -342,7 +343,7 @@ def _test_rows(evaluation: Evaluation) -> list[dict[str, object]]:
         | {"conf_high": profile.conf_high, "level": profile.level, "unit": f"recorded {dose}", "n": n}
         | {"method": f"profile deviance within {profile.limit:g}"},
         {"term": "slope_past", "estimate": profile.slope, "std_error": profile.slope_error}
-        | {"unit": f"{unit} per dose", "n": n, "method": known},
+        | {"unit": f"{unit} per dose", "n": n, "method": f"hinge at {profile.bend:.10g}; {known}"},
         {"term": "relief_past", "estimate": profile.relief_95, "unit": unit, "n": n}
         | {"method": f"at the 95th percentile; {known}"},
         {"term": "relief_before", "estimate": profile.before, "conf_high": profile.before_high}

@@ -67,7 +67,7 @@ VERDICTS: dict[str, Words] = {
             "We pitted this shape against {rivals} other ways to explain the ratings: time alone, each "
             "{one} counting the same, early ones counting most, only the last visit counting, and the "
             "like. It beat them all. If the best of them ({hardest}) were the truth, a picture this clear "
-            "would turn up {chances}. {relief} {before} {checks}"
+            "would turn up {chances}. {relief} {shape} {before} {checks}"
         ),
         change=(
             "It would fall if new patients, judged by the same plan, did not show the same shape. It would "
@@ -259,6 +259,7 @@ BEFORE = {
     "none": "Up to the threshold, no {better} went with {many}.",
     "unbounded": "What went with {many} up to the threshold could not be bounded.",
 }
+STEP_SHAPE = "One step at the threshold fits clearly better than a slope past it."
 TIPPING = "A hidden pull of {tipping} at {top} {many}, bent in the same way, would be enough."
 LASTING = {
     "not_shown": "The record does not show that the link lasts beyond the next visit or two.",
@@ -275,7 +276,9 @@ RIVALS = {
     "fading_half": "what was gained fades by half from visit to visit",
     "fading_fifth": "what was gained fades by a fifth from visit to visit",
     "insertions": "needle insertions count, not {many}",
+    "insertions_hinge": "needle insertions have a threshold, not {many}",
     "sites": "treated sites count, not {many}",
+    "sites_hinge": "treated sites have a threshold, not {many}",
 }
 """Rival explanations in plain words, by candidate name."""
 
@@ -314,6 +317,10 @@ WARNINGS = {
         "A record of this design could not promise an answer: it would have missed most thresholds. Where "
         "one is found all the same, its size is likely to be overstated."
     ),
+    "step_shape": (
+        "A step cannot be told from a steep slope past the threshold, nor one threshold for all from one "
+        "for each patient."
+    ),
     "undercount": (
         "The threshold is in {recorded}. If only half, 70% or 90% of all {many} were written down, the true "
         "number is {half}, {seventy} or {ninety}."
@@ -338,7 +345,8 @@ WARNINGS = {
         "simulated clinics without any link show."
     ),
     "therapists": (
-        "With {therapists} therapists, differences between them could not be set apart from the {many}."
+        "Differences between the {therapists} therapists could not be taken into account: there are too "
+        "many of them for this number of patients, or too few patients of each."
     ),
     "one_dose": (
         "Each patient has one total that does not change between ratings, so the link is between patients "
