@@ -97,7 +97,8 @@ def plot_courses(drawn: Courses, ax: Axes, called: Terms) -> Axes:
         ax.plot(visit, pain, color=INK, alpha=0.14, linewidth=0.9, gid="patient")
     observed, without = drawn.course.observed, drawn.course.without_dose
     last = float(observed.at[-1])
-    ax.set_ylim(drawn.scale.minimum - 0.02 * drawn.scale.span, _top(drawn))
+    low, top = drawn.scale.minimum, _top(drawn)  # the scale itself may have no upper end
+    ax.set_ylim(low - 0.02 * (top - low), top)
     ends, texts, colors = [float(observed.estimate[-1])], [say.LABELS["average"]], [BLUE]
     if without is not None:
         _band(ax, without, RED, "without", DASHED)
