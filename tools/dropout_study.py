@@ -71,7 +71,8 @@ def summarize(lines: pd.DataFrame, truth: float) -> pd.DataFrame:
         coverage = ((got["conf_low"] <= truth) & (truth <= got["conf_high"])).mean()
         table.append({
             "method": method, "replicates": r, "truth": truth, "bias": got["estimate"].mean() - truth,
-            "bias_mcse": spread / np.sqrt(r), "empirical_sd": spread, "mean_std_error": got["std_error"].mean(),
+            "bias_mcse": spread / np.sqrt(r), "empirical_sd": spread,
+            "mean_std_error": got["std_error"].mean(),
             "coverage": coverage, "coverage_mcse": np.sqrt(coverage * (1 - coverage) / r),
         })  # fmt: skip
     return pd.DataFrame(table)

@@ -37,6 +37,20 @@ def test_logistic_separation_gives_firths_estimate() -> None:
     np.testing.assert_allclose(fit.beta, [low, high - low], rtol=1e-7)
 
 
+def test_firths_estimate_solves_its_score_equation() -> None:
+    """x'(y - p + h (1/2 - p)) = 0 with several columns, one of which separates."""
+    rng = generator(15, "firth")
+    x = np.column_stack([np.ones(60), rng.normal(size=(60, 3)), np.arange(60) < 8])
+    yes = (rng.random(60) < 1 / (1 + np.exp(-x[:, 1]))).astype(float)
+    yes[:8] = 1.0
+    fit = fit_logistic(yes, x)
+    assert fit.separated
+    p = fit.probability
+    leverage = p * (1 - p) * np.einsum("ij,jk,ik->i", x, fit.covariance, x)
+    np.testing.assert_allclose(x.T @ (yes - p + leverage * (0.5 - p)), 0.0, atol=1e-7)
+    assert np.isfinite(fit.beta).all()
+
+
 def test_logistic_copes_with_dependent_columns(columns: np.ndarray) -> None:
     rng = generator(13, "dependent")
     yes = (rng.random(400) < 0.4).astype(float)

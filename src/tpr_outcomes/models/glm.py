@@ -18,7 +18,7 @@ from tpr_outcomes.errors import FitError
 
 Array = NDArray[np.float64]
 
-_MOST = 100
+_MOST = 200
 _SETTLED = 1e-9
 """Largest change of a linear predictor that counts as none: standard errors then agree to 1e-8."""
 _CERTAIN = 18.0
@@ -75,8 +75,8 @@ def fit_logistic(yes: Array, x: Array) -> LogisticFit:
         raise FitError(
             "All answers are the same, so nothing predicts them; leave this model out or pool more records."
         )
-    for firth in (False, True):
-        eta = _log_odds(yes, x, firth=firth)
+    for firth, fitted in ((False, _log_odds), (True, _firth_log_odds)):
+        eta = fitted(yes, x)
         if eta is not None:
             p = 1.0 / (1.0 + np.exp(-eta))
             information = _information(x, p)
@@ -91,22 +91,49 @@ def _information(x: Array, p: Array) -> Array:
     return information
 
 
-def _log_odds(yes: Array, x: Array, *, firth: bool) -> Array | None:
-    """Fitted log odds, or None where they run away or do not settle."""
+def _log_odds(yes: Array, x: Array) -> Array | None:
+    """Fitted log odds by Fisher scoring, or None where they run away."""
     eta = np.zeros(yes.size)
     for _ in range(_MOST):
         p = 1.0 / (1.0 + np.exp(-eta))
         inverse = np.linalg.pinv(_information(x, p), rcond=1e-12, hermitian=True)
-        error = yes - p
-        if firth:
-            leverage = p * (1.0 - p) * np.einsum("ij,jk,ik->i", x, inverse, x)
-            error = error + leverage * (0.5 - p)
-        step = x @ (inverse @ (x.T @ error))
-        size = float(np.abs(step).max())
-        eta = eta + step * min(1.0, _LONGEST_STEP / max(size, 1e-300))
-        if np.abs(eta).max() > _CERTAIN and not firth:
+        step = x @ (inverse @ (x.T @ (yes - p)))
+        eta = eta + step
+        if np.abs(eta).max() > _CERTAIN:
             return None
+        if np.abs(step).max() < _SETTLED:
+            return np.asarray(eta)
+    return None
+
+
+def _firth_log_odds(yes: Array, x: Array) -> Array | None:
+    """Log odds that maximise the likelihood times Jeffreys' prior, or None where they do not settle."""
+    u, sizes, _ = np.linalg.svd(x, full_matrices=False)
+    basis = u[:, sizes > 1e-10 * sizes[0]]
+
+    def penalised(eta: Array) -> float:
+        p = 1.0 / (1.0 + np.exp(-eta))
+        likelihood = float((yes * eta - np.logaddexp(0.0, eta)).sum())
+        return likelihood + 0.5 * float(np.linalg.slogdet(_information(basis, p))[1])
+
+    eta = np.zeros(yes.size)
+    now, before, damping = penalised(eta), np.inf, 1.0
+    for _ in range(_MOST):
+        p = 1.0 / (1.0 + np.exp(-eta))
+        inverse = np.linalg.inv(_information(basis, p))
+        leverage = p * (1.0 - p) * np.einsum("ij,jk,ik->i", basis, inverse, basis)
+        step = basis @ (inverse @ (basis.T @ (yes - p + leverage * (0.5 - p))))
+        size = float(np.abs(step).max())
         if size < _SETTLED:
+            return np.asarray(eta)
+        # The step leaves out the curvature of the penalty and may swing to and fro across the top.
+        damping, before = (0.5 if size > before / 2 else 1.0), size
+        length = min(damping, _LONGEST_STEP / size)
+        while penalised(eta + length * step) < now and length * size > _SETTLED:
+            length /= 2.0
+        eta = eta + length * step
+        now = penalised(eta)
+        if length * size <= _SETTLED:
             return np.asarray(eta)
     return None
 
