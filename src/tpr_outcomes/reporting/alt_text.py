@@ -57,7 +57,8 @@ def dose_alt(drawn: DosePicture, called: Terms) -> str:
         high=signed(float(d.conf_high[-1])),
     )
     if drawn.threshold is not None:
-        return f"{text} {fill(ALT['dose_threshold'], called, threshold=number(drawn.threshold))}"
+        shape = ALT[f"dose_{drawn.stressed}"]
+        return f"{text} {fill(shape, called, threshold=number(drawn.threshold))}"
     if drawn.stressed:
         curve = fill(say.CURVES[drawn.stressed], called).replace("\n", " ")
         return f"{text} {ALT['dose_best'].format(curve=curve)}"

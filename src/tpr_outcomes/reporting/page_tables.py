@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tpr_outcomes.models.candidates import HINGE
 from tpr_outcomes.reporting import tables
 from tpr_outcomes.reporting import words_report as say
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS
@@ -209,14 +210,16 @@ def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
     p = e.test.profile
     ends = (number(p.conf_low) + " (open)" * p.open_low, number(p.conf_high) + " (open)" * p.open_high)
     top = number(e.design.dose_95)
-    slope, reach = p.slope * (1.0 if e.scale.higher_is_worse else -1.0), NORMAL_95 * p.slope_error
     rows = [
         (fill(say.TEST["estimate"], called), number(p.estimate), " to ".join(ends)),
         (fill(say.TEST["relief"], called, top=top), amount(p.relief_95, called.unit).replace("-", "−"), "–"),
         (fill(say.TEST["before"], called), amount(max(p.before_high, 0.0), called.unit), "–"),
-        (fill(say.TEST["slope"], called), _fine(slope), f"{_fine(slope - reach)} to {_fine(slope + reach)}"),
         (fill(say.TEST["past"], called), f"{patients_past(e, p.estimate):,}", "–"),
     ]
+    if p.shape == HINGE.name:
+        slope, reach = p.slope * (1.0 if e.scale.higher_is_worse else -1.0), NORMAL_95 * p.slope_error
+        ends = _fine(slope - reach), _fine(slope + reach)
+        rows.append((fill(say.TEST["slope"], called), _fine(slope), " to ".join(ends)))
     return _table("threshold", called, rows, numeric=["value", "interval"])
 
 

@@ -236,7 +236,9 @@ def plot_flow(drawn: Flow, ax: Axes, called: Terms, *, narrow: bool = False) -> 
         look: dict[str, Any] = {"fc": "white", "ec": BLUE if last else FAINT, "lw": 1.8 if last else 1.0}
         ax.add_patch(FancyBboxPatch((0.01, y - height / 2), width, height, shape, **look))
         text: dict[str, Any] = {"ha": "center", "gid": "box"}
-        ax.text(middle, y + 0.01, title, va="bottom", fontsize=10.0 if narrow else 11.5, fontweight="bold", **text)
+        ax.text(
+            middle, y + 0.01, title, va="bottom", fontsize=10.0 if narrow else 11.5, fontweight="bold", **text
+        )
         ax.text(middle, y - 0.01, detail, va="top", fontsize=10, color=SOFT, **text)
     arrow = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     for (title, lines), (start, end) in zip(asides, pairwise(heights), strict=True):

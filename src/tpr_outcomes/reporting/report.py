@@ -30,6 +30,7 @@ from tpr_outcomes.reporting.plots import FigureFile
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import Terms, listed, number, terms
 from tpr_outcomes.reporting.verdict import ANSWERS
+from tpr_outcomes.reporting.words import VERDICTS
 
 TEMPLATES = ("report.html.j2", "macros.html.j2", "formulas.html.j2")
 STYLE = "report.css"
@@ -119,6 +120,7 @@ def page_context(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> d
         "data_lines": _data_lines(evaluation, called),
         "record_warnings": _record_warnings(evaluation),
         "gate": evaluation.decision.gate,
+        "headlines": {label: words.headline for label, words in VERDICTS.items()},
         "threshold": evaluation.threshold,
         "claim_count": _claim_count(evaluation),
         "self_check": evaluation.self_check_sentences,

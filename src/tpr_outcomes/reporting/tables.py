@@ -26,13 +26,13 @@ from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
 from tpr_outcomes.reporting.results import Evaluation, left_out
 
 GATES = (
-    "design: threshold",
-    "design: straight line",
-    "design: patients past",
     "threshold against every rival",
     "information criterion",
     "check: patient trait",
     "check: earlier rating",
+    "design: patients past",
+    "design: threshold",
+    "design: straight line",
     "lasting sum",
     "any link",
     "small bound",
@@ -86,49 +86,45 @@ def gates(evaluation: Evaluation) -> pd.DataFrame:
     """
     e = evaluation.evidence
     span = e.scale.span
-    rows: list[tuple[str, float | None, float | None, bool | None]] = []
-    if e.design is not None:
-        reasons = e.design.reasons
-        most = float(e.design.patients_past.max(initial=0))
-        rows += [
-            (GATES[0], e.design.best_mdr, LARGEST_THRESHOLD_MDR * span, "threshold_mdr" not in reasons),
-            (GATES[1], e.design.linear_mdr, LARGEST_LINEAR_MDR * span, "linear_mdr" not in reasons),
-            (GATES[2], most, FEWEST_PAST, "patients_past" not in reasons),
-        ]
+    found: dict[str, tuple[float | None, float, bool | None]] = {}
     if e.test is not None:
-        p, delta = e.test.scores.p_threshold, e.test.criteria.delta_bic
-        rows += [
-            (GATES[3], p, THRESHOLD_LEVEL, p < THRESHOLD_LEVEL),
-            (GATES[4], delta, BIC_MARGIN, delta > BIC_MARGIN),
-        ]
-    for name, check in ((GATES[5], e.mundlak), (GATES[6], e.lead)):
+        p, delta = e.test.scores.p_values, e.test.criteria.delta_bic
+        largest, lasting = max(p.values()), max(p[name] for name in ("none", "last", "fading_half"))
+        found["threshold against every rival"] = largest, THRESHOLD_LEVEL, largest < THRESHOLD_LEVEL
+        found["information criterion"] = delta, BIC_MARGIN, delta > BIC_MARGIN
+        found["lasting sum"] = lasting, TEST_LEVEL, lasting < TEST_LEVEL
+        found["any link"] = p["none"], TEST_LEVEL, p["none"] < TEST_LEVEL
+    for name, check in (("check: patient trait", e.mundlak), ("check: earlier rating", e.lead)):
         if check is not None:
-            rows.append((name, check.p_value, check.level, check.passed))
-    if e.test is not None:
-        lasting = max(e.test.scores.p_values[name] for name in ("none", "last", "fading_half"))
-        rows.append((GATES[7], lasting, TEST_LEVEL, lasting < TEST_LEVEL))
-        rows.append((GATES[8], e.test.scores.p_dose, TEST_LEVEL, e.test.scores.p_dose < TEST_LEVEL))
+            found[name] = check.p_value, check.level, check.passed
+    if e.design is not None:
+        failed, most = e.design.reasons, float(e.design.patients_past.max(initial=0))
+        best, line = LARGEST_THRESHOLD_MDR * span, LARGEST_LINEAR_MDR * span
+        found["design: patients past"] = most, FEWEST_PAST, "patients_past" not in failed
+        found["design: threshold"] = e.design.best_mdr, best, "threshold_mdr" not in failed
+        found["design: straight line"] = e.design.linear_mdr, line, "linear_mdr" not in failed
     if e.relief_bound is not None:
         limit = RELEVANT_SHARE * span
-        rows.append((GATES[9], e.relief_bound, limit, e.relief_bound < limit))
+        found["small bound"] = e.relief_bound, limit, e.relief_bound < limit
+    rows = [(name, *found[name]) for name in GATES if name in found]
     frame = pd.DataFrame(rows, columns=["term", "estimate", "limit", "holds"])
     return frame.astype({"estimate": "float64", "limit": "float64", "holds": "boolean"})
 
 
 def rivals_table(evidence: Evidence) -> pd.DataFrame:
-    """Threshold against each rival: largest statistic, p-value, BIC above the threshold's.
+    """Threshold against each rival: averaged score, p-value, BIC above the threshold's.
 
     Returns
     -------
     DataFrame
-        ``term, estimate`` (largest studentised score), ``p_value, delta_bic, beaten``.
+        ``term, estimate`` (exponential average of the scores), ``p_value, delta_bic, beaten``.
     """
     assert evidence.test is not None
-    statistics = evidence.test.scores.statistics
+    averages = evidence.test.scores.averages
     rows = [
         {
             "term": rival.name,
-            "estimate": float(pd.Series(statistics[rival.name]).max()),
+            "estimate": averages[rival.name],
             "p_value": rival.p_value,
             "delta_bic": rival.bic,
             "beaten": rival.p_value is not None and rival.p_value < THRESHOLD_LEVEL,

@@ -38,8 +38,8 @@ CURVES = {
     "linear": "each counts\nthe same",
     "log": "each further\ncounts less",
     "emax": "levels off",
-    "step": "one step",
-    "hinge": "threshold",
+    "step": "threshold:\none step",
+    "hinge": "threshold:\na bend",
 }
 """Short names of the curves, at their right ends."""
 
@@ -53,6 +53,8 @@ RIVALS = {
     "fading_fifth": "fades by a fifth per visit",
     "insertions": "needle insertions instead",
     "sites": "treated sites instead",
+    "insertions_hinge": "threshold in insertions",
+    "sites_hinge": "threshold in sites",
 }
 """Short names of the rivals, as row labels."""
 
@@ -111,8 +113,8 @@ FIGURES: dict[str, tuple[str, str]] = {
         "The threshold against each rival",
         (
             "Left: how often chance alone, with the rival true, would favor the threshold as much; full "
-            "dots beat the rival at 4%. Right: full dots to the right of the line favor the threshold after a "
-            "charge for its extra number. It must win every row."
+            "dots beat the rival at 4%. Right: full dots to the right of the line favor the threshold after "
+            "a charge for its extra number. It must win every row."
         ),
     ),
     "design": (
@@ -156,7 +158,8 @@ ALT = {
         "{many} differs by {difference} {unit} (95% interval {low} to {high}) at the same visit and first "
         "rating."
     ),
-    "dose_threshold": "The threshold curve, drawn strong, is flat up to {threshold} {many} and bends there.",
+    "dose_hinge": "The threshold curve, drawn strong, is flat up to {threshold} {many} and bends there.",
+    "dose_step": "The step, drawn strong, comes all at once past {threshold} {many}.",
     "dose_best": "Of the curves drawn, “{curve}” explains the ratings best for its size.",
     "dose_none": "No curve is drawn strong: none of them was shown to hold.",
     "profile": "The best place is {words}. Within it the deviance stays below {limit}.",

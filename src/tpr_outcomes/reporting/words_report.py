@@ -120,6 +120,8 @@ EXPLANATIONS = {
     "fading_fifth": "fades by a fifth per visit",
     "insertions": "needle insertions instead",
     "sites": "treated sites instead",
+    "insertions_hinge": "a threshold in needle insertions instead",
+    "sites_hinge": "a threshold in treated sites instead",
     "hinge": "threshold: nothing up to it, then {better}",
     "step": "one step: all at once past a place",
 }
@@ -210,21 +212,31 @@ GATE_WORDS: dict[str, tuple[str, str]] = {
 }
 """What each condition asks, and what is wanted."""
 
-GATE_VERDICTS = (
-    ("The record cannot tell", "one of the first three conditions fails"),
+RULES = (
     (
-        "Threshold-shaped",
-        "every rival beaten, BIC above zero, and both checks pass (if only a check fails: shape seen)",
+        1,
+        "threshold_supported",
+        (
+            "every rival beaten, BIC better by more than the margin, both checks passed, and enough patients "
+            "past a threshold"
+        ),
     ),
-    ("A link with the sum", "a link beyond time, the last visit and a fading sum, and both checks pass"),
-    ("A link with the dose", "any link beyond time"),
+    (1, "threshold_shape_confounding_alarm", "the same, but a check fails or could not be done"),
+    (0, "not_identifiable", "too little could be seen past any threshold, or by a straight line"),
     (
-        "No link that matters",
-        "the largest {better} that fits is below what matters, and the second check passes",
+        2,
+        "cumulative_association",
+        "a link beyond time, the last visit and a fading sum, and both checks passed",
     ),
-    ("Not settled", "none of these"),
+    (3, "dose_association", "any link beyond time"),
+    (
+        4,
+        "no_relevant_effect",
+        "the largest {better} that fits is below what matters, and no alarm from earlier {outcome}",
+    ),
+    (5, "inconclusive", "none of these"),
 )
-"""The gates in order: verdict, and when it applies."""
+"""The rules in order: number, verdict, and when it applies."""
 
 TEST = {
     "decided": "Of the rules 0 to 5, rule {gate} was the first that fits.",
@@ -259,18 +271,19 @@ METHODS: tuple[tuple[str, str, str], ...] = (
     (
         "Time is never a straight line",
         (
-            "Each visit number has its own level, and patients who start higher may fall further and faster. "
-            "What is left is compared within the same visit. Ratings of one patient go together: patients "
-            "differ in level and in speed of recovery, and neighboring visits are alike."
+            "Each visit number has its own level, and patients who start higher may fall further and "
+            "faster. What is left is compared within the same visit. Ratings of one patient go together: "
+            "patients differ in level and in speed of recovery, and neighboring visits are alike."
         ),
         "background",
     ),
     (
         "The threshold against its rivals",
         (
-            "At each place tried we ask how much the ratings bend there beyond a rival story, patient by "
-            "patient. The largest bend is compared with what chance alone gives: each patient's part is kept "
-            "and its sign drawn at random, {replicates} times. The threshold must win against every rival."
+            "At each place tried we ask how much the ratings bend or step there beyond a rival story, "
+            "patient by patient, and average over places and shapes. That is compared with what chance "
+            "alone gives: each patient's part is kept and its sign drawn at random, {replicates} times. The "
+            "threshold must win against every rival."
         ),
         "score",
     ),
@@ -278,8 +291,8 @@ METHODS: tuple[tuple[str, str, str], ...] = (
         "Where the threshold lies",
         (
             "For every place the best-fitting bent line is compared with the best of all. Places that fit "
-            "almost as well make up the interval. The allowance of 5 (not 3.84) was set by simulation, where "
-            "it kept its word."
+            "almost as well make up the interval. The allowance of 5 (not 3.84) was set by simulation, "
+            "where it kept its word."
         ),
         "profile",
     ),
@@ -294,8 +307,8 @@ METHODS: tuple[tuple[str, str, str], ...] = (
     (
         "Intervals and dose bands",
         (
-            "Differences are weighted by how ratings of one patient go together; their margins of error come "
-            "from the spread between patients, so a wrong guess about that does not narrow them."
+            "Differences are weighted by how ratings of one patient go together; their margins of error "
+            "come from the spread between patients, so a wrong guess about that does not narrow them."
         ),
         "gls",
     ),
