@@ -97,7 +97,7 @@ def evaluate(
         tell("reading", 0.0)
         visits, settings = analysis.open_record(source, settings, columns=_columns(columns), sheet=sheet)
         result = analysis.evaluate(
-            visits, settings, progress=lambda what, share: tell(what, 0.1 + 0.3 * share)
+            visits, settings, workers=workers, progress=lambda what, share: tell(what, 0.1 + 0.3 * share)
         )
         page = write_report(result, out, progress=lambda what, share: tell(what, 0.4 + 0.6 * share))
     _say_warnings(visits, source)
@@ -127,7 +127,7 @@ def check(
     else:
         _say_problems(report.problems, sys.stdout)
         errors, warnings = len(report.errors), len(report.warnings)
-        print(f"{report.n_rows} rows, {report.n_patients} patients.")
+        print(f"{_count(report.n_rows, 'row')}, {_count(report.n_patients, 'patient').lower()}.")
         print(
             f"{_count(errors, 'error')}, {_count(warnings, 'warning').lower()}: {_outcome(errors, warnings)}"
         )
