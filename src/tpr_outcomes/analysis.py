@@ -21,6 +21,8 @@ from tpr_outcomes.datasets import EXAMPLES, example_file, load_vickers_visits
 from tpr_outcomes.errors import DatasetError, PlanError, SourceError
 
 if TYPE_CHECKING:
+    from tpr_outcomes.inference.evidence import Evidence
+    from tpr_outcomes.planning.self_check import SelfCheck
     from tpr_outcomes.reporting.results import Evaluation
 
 Dose = Literal["twitches", "insertions", "sites", "sessions"]
@@ -29,6 +31,7 @@ Progress = Callable[[str, float], None]
 
 FEWEST_REPLICATES = 99
 MOST_REPLICATES = 1_000_000
+MOST_CLINICS = 100_000
 LARGEST_SEED = 2**63 - 1
 _WANTED = {
     "title": "text",
@@ -37,6 +40,7 @@ _WANTED = {
     "rated": "before or after (the needling of the same visit)",
     "replicates": f"a whole number from {FEWEST_REPLICATES} to {MOST_REPLICATES:,}",
     "seed": "a whole number from 0",
+    "self_check": f"a whole number of simulated clinics from 0 (none) to {MOST_CLINICS:,}",
     "columns": 'a table [columns] with lines such as pain = "your column"',
 }
 
@@ -58,6 +62,8 @@ class AnalysisPlan(BaseModel):
         Multiplier bootstrap replicates, 99 to a million.
     seed : int
         0 or larger.
+    self_check : int
+        Simulated clinics like this one, without an effect, to try the procedure on; 0 for none.
     columns : dict of str to str
         The user's names for our columns; used when the record is read.
 
@@ -75,6 +81,7 @@ class AnalysisPlan(BaseModel):
     rated: Literal["before", "after"] = "before"
     replicates: int = Field(default=1999, ge=FEWEST_REPLICATES, le=MOST_REPLICATES)
     seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
+    self_check: int = Field(default=0, ge=0, le=MOST_CLINICS)
     columns: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("scale")
@@ -225,6 +232,8 @@ def evaluate(
     *,
     seed: int | None = None,
     replicates: int | None = None,
+    self_check: int | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Ask a record whether it supports a cumulative threshold, and answer all thirty claims.
@@ -235,8 +244,10 @@ def evaluate(
         The record (:func:`~tpr_outcomes.cohort.visits.read_visits`).
     plan : AnalysisPlan, mapping, str or Path, optional
         The plan, its settings, or a TOML file with them.
-    seed, replicates : int, optional
+    seed, replicates, self_check : int, optional
         In place of the plan's.
+    workers : int
+        Processes for the self-check; the numbers do not depend on it.
     progress : callable, optional
         Called with what is being done and the share done.
 
@@ -259,19 +270,42 @@ def evaluate(
     from tpr_outcomes.reporting.verdict import judge
 
     tell = progress or _quiet
-    chosen = settle(visits, plan, seed=seed, replicates=replicates)
+    chosen = settle(visits, plan, seed=seed, replicates=replicates, self_check=self_check)
+    share = 0.1 if chosen.self_check else 0.8  # of the time, that the test takes
     with threadpool_limits(limits=1):  # numbers must not depend on how many threads add them up
         tell("testing the threshold against its rivals", 0.0)
         evidence = gather_evidence(
             close_scale(visits), dose=chosen.dose, replicates=chosen.replicates, seed=chosen.seed
         )
-        tell("answering the thirty claims", 0.8)
+        tell("answering the thirty claims", share)
         decision = decide(evidence)
         finding = judge(evidence, decision, visits=visits)
         claims = answer_claims(evidence, decision, visits)
+        checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
     tell("evaluated", 1.0)
-    settings = {**chosen.model_dump(), "scale": visits.scale.name, "rated": visits.rated}
-    return Evaluation(settings, visits, evidence, decision, finding, claims)
+    unused = set() if chosen.self_check else {"self_check"}
+    settings = {
+        **chosen.model_dump(exclude=unused),
+        "scale": visits.scale.name,
+        "rated": visits.rated,
+    }
+    return Evaluation(settings, visits, evidence, decision, finding, claims, checked)
+
+
+def _on_its_like(
+    visits: Visits, evidence: Evidence, plan: AnalysisPlan, workers: int, tell: Progress
+) -> SelfCheck:
+    """Try the procedure on simulated clinics shaped like this one."""
+    from tpr_outcomes.planning.self_check import self_check
+
+    return self_check(
+        visits,
+        evidence,
+        clinics=plan.self_check,
+        seed=plan.seed,
+        workers=workers,
+        progress=lambda done, of: tell("trying it on clinics like this one", 0.1 + 0.9 * done / of),
+    )
 
 
 def _quiet(what: str, share: float) -> None:
@@ -284,6 +318,7 @@ def settle(
     *,
     seed: int | None = None,
     replicates: int | None = None,
+    self_check: int | None = None,
 ) -> AnalysisPlan:
     """Return the plan as it will be run: settings given here come before the plan's.
 
@@ -292,7 +327,7 @@ def settle(
     PlanError
         As in :func:`evaluate`.
     """
-    chosen = AnalysisPlan.load(plan, seed=seed, replicates=replicates)
+    chosen = AnalysisPlan.load(plan, seed=seed, replicates=replicates, self_check=self_check)
     for key, read in (("scale", visits.scale.name), ("rated", visits.rated)):
         if key in chosen.model_fields_set and getattr(chosen, key) != read:
             raise PlanError(

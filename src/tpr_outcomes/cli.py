@@ -52,6 +52,10 @@ ColumnsFile = Annotated[
     Path | None, typer.Option("--columns", help="TOML file whose [columns] say what your columns are called.")
 ]
 Sheet = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.")]
+Workers = Annotated[int, typer.Option("--workers", help="Processes; the numbers do not depend on it.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")]
+StudyFolder = Annotated[Path, typer.Option("--out", help="Folder for tables and study.json.")]
+Bootstrap = Annotated[int, typer.Option("--bootstrap", help="Bootstrap replicates inside each verdict.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -85,6 +89,10 @@ def evaluate(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")] = None,
     replicates: Annotated[int | None, typer.Option("--replicates", help="Bootstrap replicates.")] = None,
+    self_check: Annotated[
+        int | None, typer.Option("--self-check", help="Try the test on so many simulated clinics like yours.")
+    ] = None,
+    workers: Workers = 1,
 ) -> None:
     """Test the record and write a report: report.html, verdict.json, tables, figures, manifest."""
     from tpr_outcomes import analysis
@@ -92,7 +100,9 @@ def evaluate(
     from tpr_outcomes.reporting.folder import require_writable
 
     require_writable(out)
-    settings = analysis.AnalysisPlan.load(plan, dose=dose, seed=seed, replicates=replicates)
+    settings = analysis.AnalysisPlan.load(
+        plan, dose=dose, seed=seed, replicates=replicates, self_check=self_check
+    )
     with _progress() as tell:
         tell("reading", 0.0)
         visits, settings = analysis.open_record(source, settings, columns=_columns(columns), sheet=sheet)
@@ -103,7 +113,7 @@ def evaluate(
     _say_warnings(visits, source)
     data = result.to_dict()["data"]
     print(_account(data if isinstance(data, dict) else {}))
-    print(f"\n{result.sentence}\n\nReport: {out / page.name}")
+    print("\n".join(["", result.sentence, *result.self_check_sentences, "", f"Report: {out / page.name}"]))
 
 
 @app.command()
@@ -162,8 +172,7 @@ def describe(
         return
     _say_warnings(visits, source)
     for title, frame in frames.items():
-        columns_ = [_cells(frame[name]) for name in frame.columns]
-        _table(title, list(frame.columns), list(zip(*columns_, strict=True)))
+        _table(title, list(frame.columns), _rows(frame))
 
 
 @app.command()
@@ -208,6 +217,80 @@ def simulate(
         )
     made = to_file(world, out, n_patients=patients, seed=seed)
     print(f"{made.rows} visits of {made.patients} patients: {made.data} (the truth: {made.truth})")
+
+
+@app.command()
+def calibrate(
+    seed: Seed,
+    out: StudyFolder,
+    worlds: Annotated[
+        str, typer.Option("--worlds", help="Worlds with commas between, or: all (tpr simulate list).")
+    ] = "all",
+    patients: Annotated[
+        str, typer.Option("--patients", help="Patients:clinics, with commas between.")
+    ] = "60:500,150:1000,400:500",
+    workers: Workers = 1,
+    bootstrap: Bootstrap = 399,
+) -> None:
+    """Measure how often each verdict comes out where the truth is known; carries on where it stopped."""
+    from tpr_outcomes.reporting.studies import calibration_study
+
+    with _progress() as tell:
+        table = calibration_study(
+            out,
+            worlds=worlds,
+            patients=patients,
+            seed=seed,
+            bootstrap=bootstrap,
+            workers=workers,
+            progress=lambda done, of: tell("judging simulated clinics", done / of),
+        )
+    shown = ["world", "patients", "clinics", "threshold_supported", "supported_mcse", "supported_high"]
+    _table("Threshold supported, percent", shown, _rows(table[shown]))
+    print(f"All numbers: {out / 'operating-characteristics.csv'}")
+
+
+@app.command()
+def power(
+    seed: Seed,
+    out: StudyFolder,
+    patients: Annotated[str, typer.Option("--patients", help="Patients, commas between.")] = "60,150,400",
+    visits: Annotated[str, typer.Option("--visits", help="Visits planned, commas between.")] = "12",
+    thresholds: Annotated[str, typer.Option("--thresholds", help="Twitches, commas between.")] = "30",
+    slopes: Annotated[
+        str, typer.Option("--slopes", help="Points per twitch past it; relief is negative.")
+    ] = "-0.05",
+    target: Annotated[int, typer.Option("--target", help="Twitch target, against 0, by lot.")] = 8,
+    only: Annotated[str, typer.Option("--only", help="observed or randomised; both if not given.")] = "",
+    world: Annotated[str, typer.Option("--world", help="How the clinic works, without an effect.")] = "N4",
+    clinics: Annotated[int, typer.Option("--clinics", help="Simulated clinics of each kind.")] = 200,
+    workers: Workers = 1,
+    bootstrap: Bootstrap = 399,
+) -> None:
+    """How many patients and visits to tell a threshold from a line, from levelling off, from nothing?"""
+    from tpr_outcomes.reporting.studies import power_rows, power_study
+
+    with _progress() as tell:
+        result = power_study(
+            out,
+            patients=patients,
+            visits=visits,
+            thresholds=thresholds,
+            slopes=slopes,
+            only=only,
+            target=target,
+            world=world,
+            clinics=clinics,
+            seed=seed,
+            bootstrap=bootstrap,
+            workers=workers,
+            progress=lambda done, of: tell("judging simulated clinics", done / of),
+        )
+    rows = power_rows(result)
+    _table(
+        "Percent of clinics (± Monte Carlo standard error)", list(rows[0]), [list(r.values()) for r in rows]
+    )
+    print(f"All numbers: {out / 'power.csv'}; figure: {out / 'power.svg'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -359,6 +442,11 @@ def _outcome(errors: int, warnings: int) -> str:
     if errors:
         return "mend the errors, then the file can be read."
     return "the file can be read; look at the warnings." if warnings else "the file can be read."
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Write a frame's rows, cell by cell."""
+    return list(zip(*(_cells(frame[name]) for name in frame.columns), strict=True))
 
 
 def _cells(column: pd.Series[Any]) -> list[str]:

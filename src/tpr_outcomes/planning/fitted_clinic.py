@@ -88,7 +88,7 @@ def fit_clinic(visits: Visits, evidence: Evidence) -> FittedClinic:
             pain=record.known[early],
             first=record.first[early],
             slots=record.slots,
-            best=low,
+            best=low if np.isfinite(low) else float(record.known.min()),
         ),
         dose_name=evidence.ratings.dose,
         slots=record.slots,

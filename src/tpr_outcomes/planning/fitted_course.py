@@ -247,7 +247,7 @@ class _Run:
             pain += own * column
         pain += model.noise_sd * self.chance.noise[slot] + self._effect(here)
         if clinic.step > 0.0:
-            pain = np.round((pain - clinic.low) / clinic.step) * clinic.step + clinic.low
+            pain = np.round(pain / clinic.step) * clinic.step
         pain = np.clip(pain, clinic.low, clinic.high)
         known = here & (self.chance.share[2, slot] >= clinic.blank_pain)
         self.latest = np.where(known, pain, self.latest)

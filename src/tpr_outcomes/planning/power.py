@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from tpr_outcomes.errors import PlanError
-from tpr_outcomes.inference.evidence import TEST_LEVEL, Evidence, decide, gather_evidence
+from tpr_outcomes.inference.evidence import THRESHOLD_LEVEL, Evidence, decide, gather_evidence
 from tpr_outcomes.inference.resample import generator, run_in_order
 from tpr_outcomes.planning.rates import Rate
 from tpr_outcomes.planning.simulate import get_world, simulate
@@ -31,12 +31,12 @@ Question = Literal["supported", "not_line", "not_saturation", "not_nothing", "id
 ASSIGNMENTS: tuple[Assignment, ...] = get_args(Assignment)
 QUESTIONS: dict[str, str] = {
     "supported": "the verdict is threshold_supported: all rivals beaten, both checks passed",
-    "not_line": "p < 5% against a straight line",
-    "not_saturation": "p < 5% against both curves that level off",
-    "not_nothing": "p < 5% against time alone",
+    "not_line": f"p < {THRESHOLD_LEVEL:.0%} against a straight line",
+    "not_saturation": f"p < {THRESHOLD_LEVEL:.0%} against both curves that level off",
+    "not_nothing": f"p < {THRESHOLD_LEVEL:.0%} against time alone",
     "identifiable": "the design gate says the record could answer",
 }
-"""What is counted, in words."""
+"""What is counted, in words; the level is the one each rival must be beaten at."""
 
 
 @dataclass(frozen=True)
@@ -298,9 +298,9 @@ def answers(evidence: Evidence) -> dict[str, bool]:
     p = evidence.test.scores.p_values
     return {
         "supported": decide(evidence).label == "threshold_supported",
-        "not_line": p["linear"] < TEST_LEVEL,
-        "not_saturation": max(p["log"], p["saturating"]) < TEST_LEVEL,
-        "not_nothing": p["none"] < TEST_LEVEL,
+        "not_line": p["linear"] < THRESHOLD_LEVEL,
+        "not_saturation": max(p["log"], p["saturating"]) < THRESHOLD_LEVEL,
+        "not_nothing": p["none"] < THRESHOLD_LEVEL,
         "identifiable": evidence.design.identifiable,
     }
 

@@ -83,6 +83,8 @@ def contents(
     figures = plots.all_figures(evaluation)
     tell("writing the tables", 0.7)
     frames = {"estimates": evaluation.to_frame(), **tables.all_tables(evaluation)}
+    if evaluation.self_check is not None:
+        frames["self_check"] = evaluation.self_check.to_frame()
     tell("writing the report", 0.8)
     files = {REPORT: report.render_html(evaluation, figures).encode()}
     files["verdict.json"] = evaluation.to_json().encode()

@@ -14,6 +14,8 @@ from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import BOUND_ERRORS, Decision, Evidence
 from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.identifiability import SEARCH_COST
+from tpr_outcomes.planning.self_check import SelfCheck
+from tpr_outcomes.reporting.own_design import self_check_json, self_check_sentences
 from tpr_outcomes.reporting.quantities import line_relief, patients_past
 from tpr_outcomes.reporting.spelling import terms
 from tpr_outcomes.reporting.verdict import Finding
@@ -59,6 +61,8 @@ class Evaluation:
         The verdict in words.
     claims : tuple of Finding
         One answer per claim, C1 to C30.
+    self_check : SelfCheck or None
+        What the procedure says of clinics shaped like this one; None unless it was asked for.
     """
 
     plan: Mapping[str, Json]
@@ -67,6 +71,7 @@ class Evaluation:
     decision: Decision
     finding: Finding
     claims: tuple[Finding, ...]
+    self_check: SelfCheck | None = None
 
     @property
     def verdict(self) -> str:
@@ -77,6 +82,11 @@ class Evaluation:
     def sentence(self) -> str:
         """The verdict in one sentence."""
         return self.finding.sentence
+
+    @property
+    def self_check_sentences(self) -> tuple[str, ...]:
+        """What the self-check found, in words; empty unless it was asked for."""
+        return () if self.self_check is None else self_check_sentences(self.self_check, self.evidence)
 
     @property
     def threshold(self) -> dict[str, Json] | None:
@@ -123,6 +133,8 @@ class Evaluation:
             "seed": e.seed,
             "replicates": e.replicates,
         }
+        if self.self_check is not None:
+            content["self_check"] = self_check_json(self.self_check, e)
         tidy = tidy_json(content)
         assert isinstance(tidy, dict)
         return tidy

@@ -374,6 +374,27 @@ ESTIMAND = (
     "rating. And whether that sets in only past a threshold."
 )
 
+# --- in the clinic's own design -------------------------------------------------------------------
+
+SELF_CHECK = {
+    "false": (
+        "In clinics like yours where {many} do nothing, it would have said “threshold” {share} "
+        "(± {mcse}) of the time: {count} of {clinics} simulated clinics. The true rate could be up to "
+        "{high}."
+    ),
+    "power": (
+        "With a threshold at {at} {many} that brings {relief} of {better} by {top}, it would have said so "
+        "{share} (± {mcse}) of the time."
+    ),
+    "undone": "How often this test is wrong in clinics like yours could not be worked out: {reason}",
+    "limits": (
+        "Clinics like yours means: the same first ratings, course, spread, needling, leaving and gaps as in "
+        "the record. What was not recorded is not in them, so a hidden trait of the patients could make the "
+        "test wrong more often than this."
+    ),
+}
+"""What the self-check says; ± goes with one Monte Carlo standard error."""
+
 # --- the thirty claims ----------------------------------------------------------------------------
 
 ABOUT = {
