@@ -1,0 +1,201 @@
+"""What the notebooks show of simulated clinics: the lesson in being fooled, the self-check, the plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from tpr_outcomes.planning.lesson import TIMES, Lesson, Setting, Time, lesson
+from tpr_outcomes.planning.power import PowerGrid
+from tpr_outcomes.planning.self_check import SelfCheck
+from tpr_outcomes.reporting import blocks
+from tpr_outcomes.reporting import words_notebook as say
+from tpr_outcomes.reporting.blocks import Block
+from tpr_outcomes.reporting.plots_lesson import as_svg, ladder_figure, lesson_figure, power_figure
+from tpr_outcomes.reporting.spelling import chances, number, percent
+from tpr_outcomes.reporting.verdict import judge
+
+MOST_CLINICS = 50
+FEWEST_NOTICED = 0.5
+
+
+def show_lesson(made: Lesson, time: Time = "line") -> Block:
+    """The truth, what a simple analysis says and what this toolkit says, with both pictures.
+
+    Parameters
+    ----------
+    made : Lesson
+    time : {"none", "line", "levels"}
+        How the simple analysis allows for time.
+    """
+    naive, truth = made.naive[time], made.truth
+    finding = judge(made.evidence, made.decision)
+    about = [say.TRUTH[truth.has_threshold]]
+    if truth.true_threshold is not None and truth.count_share < 1.0:
+        seen = {"noticed": number(100 * truth.count_share), "recorded": number(truth.true_threshold)}
+        about.append(say.LESSON["unseen"].format(**seen))
+    found = {"threshold": number(naive.threshold), "chances": chances(naive.p_value)}
+    simple = say.NAIVE[naive.found].format(**found)
+    lost = naive.found and truth.has_threshold and not made.near(naive.threshold)
+    off = say.LESSON["place_off"].format(threshold=found["threshold"]) if lost else ""
+    ours = _mark(made.ours_right, truth.has_threshold)
+    theirs = "wrong" if lost else _mark(made.naive_right(time), truth.has_threshold)
+    words = {"naive": simple, "ours": f"{finding.headline}. {finding.sentence}"}
+    drawing = as_svg(lambda: lesson_figure(made, time))
+    return blocks.stack(
+        blocks.text(" ".join(about), kind="q"),
+        blocks.beside(
+            blocks.verdict(say.MARKS[theirs], f"{simple} {off}".strip(), kind=theirs),
+            blocks.verdict(
+                say.MARKS[ours],
+                say.LESSON["ours"].format(headline=finding.headline, sentence=finding.sentence),
+                kind=ours,
+            ),
+        ),
+        blocks.picture(drawing, say.LESSON["alt"].format(**words)),
+    )
+
+
+def _mark(right: bool, has_threshold: bool) -> str:
+    """Right, wrong, or careful: a threshold that is there and is not claimed is no false claim."""
+    return "right" if right else "careful" if has_threshold else "wrong"
+
+
+def controls(*, n_patients: int = 150, seed: int = 1, replicates: int = 399) -> Any:
+    """Switches and sliders over one simulated clinic, judged twice at every change.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        Controls above what they show; it can be used by keyboard alone.
+    """
+    import ipywidgets as widgets  # type: ignore[import-untyped]
+
+    words = say.CONTROLS
+    wide: dict[str, Any] = {"style": {"description_width": "13rem"}, "layout": {"width": "32rem"}}
+    switches = {
+        name: widgets.Checkbox(value=False, description=words[name], indent=False)
+        for name in ("course", "bad_day", "pain_driven", "stopping")
+    }
+    truth = widgets.Dropdown(
+        options=[(text, value) for value, text in say.WORKS.items()],
+        description=words["works"],
+        value=False,
+        **wide,
+    )
+    time = widgets.Dropdown(
+        options=[(say.CLOCKS[name], name) for name in TIMES],
+        description=words["time"],
+        value="line",
+        **wide,
+    )
+    noticed = widgets.IntSlider(
+        value=100,
+        min=round(100 * FEWEST_NOTICED),
+        max=100,
+        step=10,
+        description=words["noticed"],
+        continuous_update=False,
+        **wide,
+    )
+    clinic = widgets.IntSlider(
+        value=1, min=1, max=MOST_CLINICS, description=words["clinic"], continuous_update=False, **wide
+    )
+    shown = widgets.HTML()
+
+    def refresh(_: object = None) -> None:
+        setting = Setting(
+            **{name: box.value for name, box in switches.items()},
+            noticed=noticed.value / 100,
+            works=truth.value,
+        )
+        made = lesson(setting, n_patients=n_patients, seed=seed, clinic=clinic.value, replicates=replicates)
+        shown.value = show_lesson(made, time.value)._repr_html_()
+
+    for control in (*switches.values(), truth, time, noticed, clinic):
+        control.observe(refresh, names="value")
+    refresh()
+    left = widgets.VBox(list(switches.values()))
+    return widgets.VBox([widgets.HBox([left, widgets.VBox([noticed, truth, time, clinic])]), shown])
+
+
+def show_ladder(table: pd.DataFrame) -> Block:
+    """Show :func:`tpr_outcomes.planning.lesson.ladder` as a picture and a table."""
+    clinics = int(table["clinics"].iloc[0])
+    rows, said = [], []
+    for row in table.to_dict("records"):
+        shares = {name: percent(row[name] / clinics) for name in (*TIMES, "ours")}
+        step = say.STEPS[row["step"]]
+        rows.append((step, say.LESSON["threshold" if row["true"] else "no_threshold"], *shares.values()))
+        said.append(say.LESSON["alt_row"].format(step=step, **shares))
+    alt = say.LESSON["alt_ladder"].format(clinics=clinics, rows=" ".join(said))
+    shown = blocks.picture(
+        as_svg(lambda: ladder_figure(table)), alt, title=say.LESSON["title"], caption=say.LESSON["caption"]
+    )
+    return blocks.stack(shown, blocks.table(say.LADDER_HEADS, rows, numeric=(2, 3, 4, 5)))
+
+
+def show_power(grid: PowerGrid) -> Block:
+    """Show how often a threshold is found by number of patients, and how often where there is none.
+
+    Parameters
+    ----------
+    grid : PowerGrid
+        One number of visits, one threshold and one slope, so that each line of the picture is one design.
+    """
+    frame = grid.to_frame()
+    asked = frame[frame["question"] == "supported"].copy()
+    asked["label"] = [say.DESIGNS[name] for name in asked["assignment"]]
+    ends = {"share": "estimate", "low": "conf_low", "high": "conf_high"}
+    for name, column in ends.items():
+        asked[name] = 100.0 * asked[column]
+    real, none = asked[asked["threshold"].notna()], asked[asked["threshold"].isna()]
+    said, rows = [], []
+    for label, part in real.groupby("label", sort=False):
+        shares = zip(part["patients"], part["share"], strict=True)
+        text = ", ".join(f"{n} patients {share:.0f}%" for n, share in shares)
+        said.append(say.PLAN["alt_row"].format(label=label, shares=text))
+    for (_, there), (_, absent) in zip(real.iterrows(), none.iterrows(), strict=True):
+        interval = say.PLAN["interval"].format(low=f"{there['low']:.0f}", high=f"{there['high']:.0f}")
+        wrong = say.PLAN["at_most"].format(share=f"{absent['share']:.0f}", high=f"{absent['high']:.0f}")
+        rows.append((there["label"], str(there["patients"]), f"{there['share']:.0f}%", interval, wrong))
+    shown = blocks.picture(
+        as_svg(lambda: power_figure(real)),
+        say.PLAN["alt"].format(rows=" ".join(said)),
+        title=say.PLAN["title"],
+        caption=say.PLAN["caption"],
+        wide=True,
+    )
+    return blocks.stack(shown, blocks.table(say.PLAN_HEADS, rows, numeric=(1, 2, 3, 4)))
+
+
+def patients_needed(grid: PowerGrid, share: float = 0.8) -> Block:
+    """Say in words how many patients each design takes for a chance of finding the threshold."""
+    lines = []
+    for row in grid.patients_needed(share).to_dict("records"):
+        words = say.NEEDED[row["beyond"] or "inside"]
+        design = say.DESIGNS[row["assignment"]]
+        lines.append(words.format(design=design, patients=f"{row['patients']:,}", share=percent(share)))
+    return blocks.items(lines, say.PLAN["needed"])
+
+
+def show_self_check(check: SelfCheck) -> Block:
+    """Say how often this very procedure is wrong in clinics shaped like the record, and what it can see."""
+    null = check.false_support
+    if null is None:
+        return blocks.text(say.SELF["undone"].format(reason=check.reason))
+    rate = {"count": null.count, "clinics": null.trials, "high": percent(null.conf_high)}
+    told = blocks.text(say.SELF["null"].format(**rate))
+    rows = []
+    for setting in check.power:
+        found = setting.rate()
+        interval = say.PLAN["interval"].format(
+            low=f"{100 * found.conf_low:.0f}", high=f"{100 * found.conf_high:.0f}"
+        )
+        where = number(setting.threshold or 0.0)
+        rows.append((where, number(setting.relief), percent(found.share), interval))
+    if not rows:
+        return told
+    caption = say.SELF["caption"].format(top=number(check.dose_95), clinics=check.power[0].clinics)
+    return blocks.stack(told, blocks.table(say.SELF_HEADS, rows, caption=caption, numeric=range(4)))

@@ -1,0 +1,260 @@
+"""Figures of the notebooks: the lesson in being fooled, who stopped, what a study of some size would show.
+
+As in :mod:`tpr_outcomes.reporting.plots`: what goes in is already computed, lines differ in more than color,
+there is no pyplot and no global state, and the same numbers give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tpr_outcomes.planning.lesson import TIMES, Lesson, Time
+from tpr_outcomes.reporting import words_notebook as say
+from tpr_outcomes.reporting.drawn import DosePicture, dose_picture
+from tpr_outcomes.reporting.pictures import Picture
+from tpr_outcomes.reporting.plot_style import BLUE, DASHED, DOTTED, FAINT, GREEN, INK, RED, RULE, SOFT, STYLE
+from tpr_outcomes.reporting.plots import draw
+from tpr_outcomes.reporting.spelling import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+
+def as_svg(make: Callable[[], Figure]) -> str:
+    """Draw in the house style, whatever the reader's own settings, and return the drawing."""
+    import matplotlib as mpl
+
+    made = io.StringIO()
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        with mpl.rc_context(STYLE):
+            make().savefig(made, format="svg", metadata={"Date": None, "Creator": None})
+    return made.getvalue()
+
+
+def picture_svg(picture: Picture) -> str:
+    """Draw one picture of an evaluation."""
+    return as_svg(lambda: draw(picture))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches that lays itself out."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+# --- the lesson ------------------------------------------------------------------------------------
+
+
+def lesson_figure(lesson: Lesson, time: Time) -> Figure:
+    """What the obvious analysis sees (left) and what ours sees (right), of one clinic."""
+    figure = new_figure(10.4, 3.7)
+    left, right = figure.subplots(1, 2)
+    plot_naive(lesson, left, time)
+    plot_ours(lesson, right)
+    return figure
+
+
+def plot_naive(lesson: Lesson, ax: Axes, time: Time) -> Axes:
+    """Pain less what the obvious analysis ascribes to patient and time, and its best threshold."""
+    naive = lesson.naive[time]
+    grid = np.linspace(0.0, float(naive.dose[-1]) * 1.05, 121)
+    curve = naive.slope * np.maximum(grid - naive.threshold, 0.0)
+    shift = float(naive.adjusted.mean())
+    shift -= float((naive.slope * np.maximum(naive.dose - naive.threshold, 0.0)).mean())
+    color = RED if not lesson.naive_right(time) else GREEN if naive.found else SOFT
+    if naive.found:
+        ax.plot(grid, curve + shift, color=color, linewidth=2.6, gid="naive")
+        ax.axvline(naive.threshold, color=color, linewidth=1.0, linestyle=DOTTED, gid="naive-threshold")
+    else:
+        ax.axhline(float(naive.adjusted.mean()), color=color, linewidth=1.6, linestyle=DASHED, gid="naive")
+    ax.plot(naive.dose, naive.adjusted, "o", color=INK, markersize=6, gid="naive-points")
+    return _labelled(ax, lesson, say.LESSON["naive_axis"])
+
+
+def plot_ours(lesson: Lesson, ax: Axes) -> Axes:
+    """Pain by band of the total at the same visit, with the threshold where our verdict has one."""
+    drawn = dose_picture(lesson.evidence, lesson.decision)
+    if drawn is not None:
+        _plot_bands(drawn, ax, RED if not lesson.ours_right and not lesson.truth.has_threshold else GREEN)
+    return _labelled(ax, lesson, say.LESSON["ours_axis"])
+
+
+def _plot_bands(drawn: DosePicture, ax: Axes, color: str) -> None:
+    d = drawn.bands.difference
+    name = "hinge" if drawn.threshold is not None else "none"
+    for curve in drawn.curves:
+        if curve.name == name:
+            strong = drawn.threshold is not None
+            dash: Any = "solid" if strong else DASHED
+            shade = color if strong else SOFT
+            width = 2.6 if strong else 1.6
+            ax.plot(drawn.grid, curve.estimate, color=shade, linewidth=width, linestyle=dash, gid="ours")
+    if drawn.threshold is not None:
+        ax.axvline(drawn.threshold, color=color, linewidth=1.0, linestyle=DOTTED, gid="ours-threshold")
+    error = np.vstack([d.estimate - d.conf_low, d.conf_high - d.estimate])
+    look: dict[str, Any] = {"color": INK, "markersize": 6, "elinewidth": 1.3, "capsize": 3}
+    ax.errorbar(d.at, d.estimate, yerr=error, fmt="o", gid="ours-points", **look)
+
+
+def _labelled(ax: Axes, lesson: Lesson, label: str) -> Axes:
+    """Give both panels the same axes, and mark the true threshold where there is one."""
+    true = lesson.truth.true_threshold
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(low, -1.5), max(high, 0.8))
+    if true is not None:
+        ax.axvline(true, color=BLUE, linewidth=5.0, alpha=0.22, zorder=0, gid="truth")
+        text = say.LESSON["truth_mark"].format(value=number(true))
+        ax.annotate(
+            text, (true, 0.02), (5, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            color=BLUE, fontsize=10,
+        )  # fmt: skip
+    ax.set_xlim(left=0.0)
+    ax.set_xlabel(say.LESSON["dose_axis"])
+    ax.set_ylabel(label)
+    return ax
+
+
+def ladder_figure(table: pd.DataFrame) -> Figure:
+    """In how many clinics each analysis announces a threshold, as one thing after another is turned on."""
+    figure = new_figure(10.4, 5.0)
+    plot_ladder(table, figure.subplots())
+    return figure
+
+
+LADDER_LOOKS: dict[str, dict[str, Any]] = {
+    "none": {"color": FAINT, "marker": "s", "linestyle": (0, (1, 1.6))},
+    "line": {"color": RED, "marker": "D", "linestyle": DASHED},
+    "levels": {"color": "#8a5a00", "marker": "^", "linestyle": (0, (5, 1.5, 1, 1.5))},
+    "ours": {"color": BLUE, "marker": "o", "linestyle": "solid"},
+}
+
+
+def plot_ladder(table: pd.DataFrame, ax: Axes) -> Axes:
+    """One row per step, one mark per analysis, with the exact 95% interval of its share."""
+    rows = np.arange(len(table))[::-1].astype(float)
+    ax.hlines(rows, 0, 100, color=RULE, linewidth=0.8, zorder=0)
+    for i, (name, look) in enumerate(LADDER_LOOKS.items()):
+        share = 100.0 * table[name].to_numpy(dtype=float) / table["clinics"].to_numpy(dtype=float)
+        low, high = (100.0 * table[f"{name}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
+        y = rows + 0.24 - 0.16 * i
+        style = {"color": look["color"], "marker": look["marker"]}
+        error = np.vstack([share - low, high - share]).clip(min=0.0)
+        ax.errorbar(
+            share, y, xerr=error, linestyle="none", elinewidth=1.2, capsize=2, markersize=7,
+            label=say.ANALYSES[name], gid=name, **style,
+        )  # fmt: skip
+    ax.set_yticks(rows, [say.STEPS[step] for step in table["step"]], color=INK)
+    for label, true in zip(ax.get_yticklabels(), table["true"], strict=True):
+        label.set_color(BLUE if true else INK)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlim(-2, 102)
+    ax.set_ylim(-0.6, len(table) - 0.4)
+    ax.set_xlabel(say.LESSON["ladder_axis"].format(clinics=int(table["clinics"].iloc[0])))
+    ax.legend(
+        loc="lower center", bbox_to_anchor=(0.35, 1.0), ncols=2, frameon=False, fontsize=10, handletextpad=0.3
+    )
+    return ax
+
+
+# --- who stopped -----------------------------------------------------------------------------------
+
+
+def attrition_figure(table: pd.DataFrame, unit: str) -> Figure:
+    """Patients seen at each visit (top); change of those about to stop and of those who come again (bottom).
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :meth:`tpr_outcomes.cohort.describe.Attrition.to_frame`.
+    unit : str
+        Unit of the scale.
+    """
+    figure = new_figure(8.0, 4.6)
+    top, bottom = figure.subplots(2, 1, height_ratios=[1, 1.3], sharex=True)
+    top.bar(table["visit"], table["seen"], color=RULE, width=0.72, gid="seen")
+    top.bar(table["visit"], table["last"], color=RED, width=0.72, gid="last")
+    top.set_ylabel(say.ATTRITION["seen_axis"])
+    look: dict[str, Any] = {"color": RED, "ha": "right", "va": "top", "fontsize": 10}
+    top.annotate(say.ATTRITION["last"], (0.99, 0.92), xycoords="axes fraction", **look)
+    kept = table[table["last"] >= say.FEWEST_SHOWN]
+    again = table[table["seen"] - table["last"] >= say.FEWEST_SHOWN]
+    bottom.axhline(0.0, color=FAINT, linewidth=0.8)
+    bottom.plot(kept["visit"], kept["change_last"], "o-", color=RED, gid="change_last")
+    look = {"color": INK, "linestyle": DASHED, "marker": "s", "gid": "change_not_last"}
+    bottom.plot(again["visit"], again["change_not_last"], **look)
+    _end(bottom, kept["visit"], kept["change_last"], say.ATTRITION["change_last"], RED)
+    _end(bottom, again["visit"], again["change_not_last"], say.ATTRITION["change_not_last"], INK)
+    bottom.set_ylabel(say.ATTRITION["change_axis"].format(unit=unit))
+    bottom.set_xlabel(say.ATTRITION["visit_axis"])
+    bottom.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def _end(ax: Axes, at: Sequence[float] | pd.Series, height: pd.Series, text: str, color: str) -> None:
+    """Write a label at the right end of a line."""
+    if len(height):
+        place = (float(np.asarray(at)[-1]), float(height.iloc[-1]))
+        ax.annotate(
+            text, place, (8, 0), textcoords="offset points", color=color, va="center", fontsize=10,
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+# --- planning --------------------------------------------------------------------------------------
+
+
+def power_figure(table: pd.DataFrame) -> Figure:
+    """Share of simulated studies that find the threshold, by number of patients, one line per truth.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``label, patients, share, low, high`` (percent).
+    """
+    figure = new_figure(8.0, 4.2)
+    ax = figure.subplots()
+    looks = (
+        (BLUE, "o", "solid"),
+        (GREEN, "s", DASHED),
+        (RED, "D", DOTTED),
+        (SOFT, "^", (0, (5, 1.5, 1, 1.5))),
+    )
+    ax.axhline(80.0, color=FAINT, linewidth=1.0, linestyle=DOTTED)
+    for (label, part), (color, marker, dash) in zip(table.groupby("label", sort=False), looks, strict=False):
+        error = np.vstack([part["share"] - part["low"], part["high"] - part["share"]]).clip(min=0.0)
+        ax.errorbar(
+            part["patients"], part["share"], yerr=error, color=color, marker=marker, linestyle=dash,
+            capsize=3, markersize=7, linewidth=1.8, elinewidth=1.0, gid=str(label),
+        )  # fmt: skip
+        _end(ax, part["patients"], part["share"], str(label), color)
+    ax.set_ylim(-3, 103)
+    ax.set_xticks(sorted(set(table["patients"])))
+    ax.set_xlabel(say.PLAN["patients_axis"])
+    ax.set_ylabel(say.PLAN["share_axis"])
+    return figure
+
+
+__all__ = [
+    "TIMES",
+    "as_svg",
+    "attrition_figure",
+    "ladder_figure",
+    "lesson_figure",
+    "picture_svg",
+    "power_figure",
+]
