@@ -132,7 +132,7 @@ def _solve(
 ) -> tuple[Array, Array, Array, Array]:
     """Solution, each patient's part of the equations there, inverse of ``Z'WD``, residuals."""
     weighted = z * w[:, None]
-    inverse = np.linalg.inv(weighted.T @ d)
+    inverse = np.asarray(np.linalg.inv(weighted.T @ d), dtype=np.float64)
     theta = inverse @ (weighted.T @ y)
     residual = y - d @ theta
     starts = np.flatnonzero(np.diff(patient, prepend=-1))

@@ -65,7 +65,7 @@ class Panel:
     def steps(self) -> Array:
         """Visits since the patient stopped, 0 up to then, shape (n, T + 1)."""
         visit = np.arange(self.pain.shape[1])
-        return np.maximum(visit - self.last[:, None], 0.0)
+        return np.asarray(np.maximum(visit - self.last[:, None], 0.0))
 
 
 def panel(visits: Visits, *, dose: str | None = None, last_visit: int | None = None) -> Panel:
@@ -264,40 +264,45 @@ def impute(
 
 
 def _draw_chain(pain: Array, dose: Array | None, structure: Structure, rng: np.random.Generator) -> _Chain:
-    n, slots = pain.shape
-    known = np.cumsum(np.isnan(pain), axis=1) == 0  # rated at every visit so far
-    chain = _Chain(fixed=np.zeros((n, slots)), lower=np.zeros((slots, slots)), variance=np.zeros(slots))
-    doses = np.zeros((n, slots)) if dose is None else dose
-    if structure == "unstructured":
-        for k in range(1, slots):
-            rows = known[:, k]
-            x = np.column_stack(
-                [pain[:, :k], np.ones(n), doses[:, k]] if dose is not None else [pain[:, :k], np.ones(n)]
-            )
-            beta, variance = _posterior_draw(pain[rows, k], x[rows], rng)
-            chain.lower[k, :k], chain.variance[k] = beta[:k], variance
-            chain.fixed[:, k] = beta[k] + (doses[:, k] * beta[k + 1] if dose is not None else 0.0)
-        return chain
-    person, k = np.nonzero(known[:, 1:])
-    k = k + 1
-    if k.size == 0:
+    """Draw the parameters from what is known of patients up to their first missing rating."""
+    known = np.cumsum(np.isnan(pain), axis=1) == 0
+    if not known[:, 1:].any():
         raise FitError("No patient has a second rating, so there is nothing to learn their course from.")
+    draw = _draw_unstructured if structure == "unstructured" else _draw_pooled
+    return draw(pain, dose, known, rng)
+
+
+def _draw_unstructured(pain: Array, dose: Array | None, known: Bools, rng: np.random.Generator) -> _Chain:
+    n, slots = pain.shape
+    chain = _Chain(fixed=np.zeros((n, slots)), lower=np.zeros((slots, slots)), variance=np.zeros(slots))
+    for k in range(1, slots):
+        rows = known[:, k]
+        other = np.ones((n, 1)) if dose is None else np.column_stack([np.ones(n), dose[:, k]])
+        x = np.column_stack([pain[:, :k], other])
+        beta, chain.variance[k] = _posterior_draw(pain[rows, k], x[rows], rng)
+        chain.lower[k, :k] = beta[:k]
+        chain.fixed[:, k] = other @ beta[k:]
+    return chain
+
+
+def _draw_pooled(pain: Array, dose: Array | None, known: Bools, rng: np.random.Generator) -> _Chain:
+    n, slots = pain.shape
+    person, before = np.nonzero(known[:, 1:])
+    at = before + 1
     level = np.full(slots, -1)
-    level[k] = visit_levels(k.astype(np.int64))
+    level[at] = visit_levels(at.astype(np.int64))
     level = np.maximum.accumulate(level)  # a visit nobody was rated at shares the level before it
     past = _past_weights(slots)
     x = np.column_stack([
-        *[(past[part, k] * np.where(known, pain, 0.0)[person]).sum(axis=1) for part in range(len(past))],
-        level[k][:, None] == np.arange(level.max() + 1),
-        *([] if dose is None else [doses[person, k]]),
+        *[(past[part, at] * np.where(known, pain, 0.0)[person]).sum(axis=1) for part in range(len(past))],
+        level[at][:, None] == np.arange(level.max() + 1),
+        *([] if dose is None else [dose[person, at]]),
     ])  # fmt: skip
-    beta, variance = _posterior_draw(pain[person, k], x, rng)
-    chain.lower[:] = np.tensordot(beta[: len(past)], past, axes=1)
-    chain.fixed[:, 1:] = beta[len(past) + level[1:]]
-    if dose is not None:
-        chain.fixed[:, 1:] += beta[-1] * doses[:, 1:]
-    chain.variance[1:] = variance
-    return chain
+    beta, variance = _posterior_draw(pain[person, at], x, rng)
+    fixed = np.zeros((n, slots))
+    fixed[:, 1:] = beta[len(past) + level[1:]] + (0.0 if dose is None else beta[-1] * dose[:, 1:])
+    lower = np.asarray(np.tensordot(beta[: len(past)], past, axes=1))
+    return _Chain(fixed=fixed, lower=lower, variance=np.append(0.0, np.full(slots - 1, variance)))
 
 
 def _past_weights(slots: int) -> Array:

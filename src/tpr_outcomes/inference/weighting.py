@@ -190,7 +190,7 @@ def _fit_dose(dose: Array, x: Array, dose_model: DoseModel) -> _DoseFit:
     if dose_model == "negative_binomial":
         fit = fit_negative_binomial(dose, x)
         return _DoseFit(mean=fit.mean, log_density=fit.log_density, spread=fit.dispersion, beta=fit.beta)
-    beta = np.linalg.lstsq(x, dose, rcond=1e-12)[0]
+    beta = np.asarray(np.linalg.lstsq(x, dose, rcond=1e-12)[0], dtype=np.float64)
     mean = x @ beta
     variance = float(((dose - mean) ** 2).mean())
     if not variance > 1e-12 * (float(dose.var()) + 1e-300):
