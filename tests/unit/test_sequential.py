@@ -261,3 +261,18 @@ def test_too_few_patients_are_refused(clinic: History) -> None:
         fit_snmm(few)
     with pytest.raises(PlanError, match="lags=0"):
         fit_snmm(clinic, lags=0)
+
+
+def test_staying_weights_of_records_rated_after_needling_stop_one_visit_earlier() -> None:
+    """There a rating comes before the question whether the patient returns, so its own row does not count."""
+    visits = simulate("A-lin", n_patients=150, seed=6)
+    rows = history(replace(visits, rated="after"))
+    ratio = staying(rows)[0]
+    weights = stabilized_weights(rows)
+    np.testing.assert_allclose(np.log(weights.dropout_weight), rows.past_of(np.log(ratio)), atol=1e-12)
+    before = history(visits)
+    ratio = staying(before)[0]
+    weights = stabilized_weights(before)
+    np.testing.assert_allclose(
+        np.log(weights.dropout_weight), before.past_of(np.log(ratio)) + np.log(ratio), atol=1e-12
+    )
