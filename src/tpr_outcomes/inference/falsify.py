@@ -104,7 +104,7 @@ def lead_check(working: Working) -> Check:
     clear = lagged - x @ np.linalg.lstsq((x * weight).T @ x, (x * weight).T @ lagged, rcond=1e-12)[0]
     score = np.bincount(rows.patient[usable], clear * (rows.dose[usable] - fit.mean))
     scale = np.sqrt((score**2).sum())
-    if not scale > 0:
+    if not (scale > 0 and np.linalg.norm(clear) > 1e-9 * np.linalg.norm(lagged)):
         return Check(
             "lead", None, None, None, int(usable.sum()), "earlier pain does not vary beyond current pain"
         )
@@ -202,8 +202,10 @@ def timing_check(working: Working, *, replicates: int, seed: int) -> Check:
         fit = fit_counts(rows.dose, _dose_columns(rows, known))
     except FitError as problem:
         return Check("timing", None, None, None, ratings.n_patients, str(problem))
-    own = np.bincount(rows.patient, rows.dose) / np.bincount(rows.patient, fit.mean)
-    expected = fit.mean * own[rows.patient]
+    own = (
+        np.bincount(rows.patient, rows.dose)[rows.patient] / np.bincount(rows.patient, fit.mean)[rows.patient]
+    )
+    expected = fit.mean * own
     ratio = np.divide(rows.dose, expected, out=np.ones_like(expected), where=expected > 0)
     place = _rating_rows(working, rows)
     observed = _timing_statistic(working, rows.dose, rows.patient, place)
@@ -221,16 +223,17 @@ def timing_check(working: Working, *, replicates: int, seed: int) -> Check:
 
 
 def _rating_rows(working: Working, rows: DoseRows) -> NDArray[np.int64]:
-    """For each rating, the last dose row of the same patient before it."""
+    """For each rating, the last dose row of the same patient before it; -1 where there is none."""
     r = working.ratings
     largest = max(float(rows.t.max()), float(r.t.max())) + 2.0
-    return np.searchsorted(rows.patient * largest + rows.t, r.patient * largest + r.t, side="left") - 1
+    place = np.searchsorted(rows.patient * largest + rows.t, r.patient * largest + r.t, side="left") - 1
+    return np.where((place >= 0) & (rows.patient[place] == r.patient), place, -1)
 
 
 def _timing_statistic(
     working: Working, dose: Array, patient: NDArray[np.int64], place: NDArray[np.int64]
 ) -> float | None:
-    total = (_before(dose, patient) + dose)[place]
+    total = np.where(place >= 0, (_before(dose, patient) + dose)[place], 0.0)
     tests = replace(working, ratings=replace(working.ratings, dose_before=total))
     contributions = score_tests(tests, replicates=0, seed=0, rivals=(NOTHING,))
     return _largest(contributions.statistics["none"])

@@ -250,8 +250,10 @@ def score_tests(
     size = np.linalg.norm(columns, axis=0)
     basis = working.x
     if extra is not None:
-        more = working.clear(working.whiten(extra))
-        basis = np.concatenate([basis, _orthonormal(more)], axis=1)
+        more = working.whiten(extra)
+        basis = np.concatenate(
+            [basis, _orthonormal(working.clear(more), float(np.linalg.norm(more)))], axis=1
+        )
     residual = working.y - basis @ (basis.T @ working.y)
     clear = columns - basis @ (basis.T @ columns)
     scaled: dict[str, Array] = {}
@@ -281,10 +283,10 @@ def _column(working: Working, candidate: Candidate, theta: float) -> Array:
     return np.zeros_like(working.ratings.pain) if column is None else column
 
 
-def _orthonormal(columns: Array) -> Array:
-    """Orthonormal basis of the span, dropping what is numerically nil."""
+def _orthonormal(columns: Array, size: float) -> Array:
+    """Orthonormal basis of the span, dropping what is nil beside the ``size`` of the columns as they were."""
     left, values, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.asarray(left[:, values > 1e-9 * max(values.max(initial=0.0), 1e-300)])
+    return np.asarray(left[:, values > 1e-9 * max(size, 1e-300)])
 
 
 def _project_out(direction: Array, e: Array, z: Array) -> tuple[Array, Array]:
