@@ -13,7 +13,7 @@ import pytest
 from tests.unit.mixed_reference import CORRELATED, Case
 
 from tpr_outcomes.inference.resample import generator
-from tpr_outcomes.models import compiled, mixed
+from tpr_outcomes.models import compiled, mixed_deviance, mixed_search
 from tpr_outcomes.models.mixed import Layout
 
 ROUNDING = 1e-11
@@ -108,10 +108,10 @@ def test_no_correlation_is_a_number_like_any_other(phi: float) -> None:
 
 def deviances(case: Case) -> tuple[Any, Any]:
     at = case.arguments()
-    p = mixed._prepare(at["y"], at["x"], at["patient"], at["z"], at["time"], at["residual"])
+    p = mixed_search.prepare(at["y"], at["x"], at["patient"], at["z"], at["time"], at["residual"])
     make = {"residual": at["residual"], "method": at["method"], "unit": p.unit}
-    fast = mixed._Deviance(p.layout, p.y, p.x, p.z, **make)
-    slow = mixed._Deviance(p.layout, p.y, p.x, p.z, **make)
+    fast = mixed_deviance.Deviance(p.layout, p.y, p.x, p.z, **make)
+    slow = mixed_deviance.Deviance(p.layout, p.y, p.x, p.z, **make)
     assert fast.kernels is not None
     slow.kernels = None
     return fast, slow

@@ -20,7 +20,7 @@ from tests.unit.mixed_reference import CASES, MEAN, Case
 
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.resample import generator
-from tpr_outcomes.models import mixed
+from tpr_outcomes.models import mixed_deviance, mixed_search
 from tpr_outcomes.models.mixed import Covariance, Layout, MixedFit, Whitener, fit_mixed
 
 SEARCH = 1e-4
@@ -84,7 +84,7 @@ def test_an_optimum_at_the_boundary_is_called_one(case: Case, fits: dict[Case, M
     boundary = any(note == "singular" or "boundary" in note for note in case.notes)
     assert fits[case].status == ("boundary" if boundary else "converged")
     assert fits[case].converged is not boundary
-    assert fits[case].gradient < mixed._GRADIENT_TOLERANCE
+    assert fits[case].gradient < mixed_search.GRADIENT_TOLERANCE
     assert fits[case].message.startswith("at the boundary" if boundary else "converged")
 
 
@@ -113,10 +113,10 @@ def random_part(data: dict[str, Any], q: int) -> np.ndarray:
     return np.column_stack([np.ones(data["y"].size), np.log1p(data["time"])])[:, :q]
 
 
-def engine(data: dict[str, Any], q: int, residual: str, method: str) -> mixed._Deviance:
+def engine(data: dict[str, Any], q: int, residual: str, method: str) -> mixed_deviance.Deviance:
     z = random_part(data, q)
-    p = mixed._prepare(data["y"], data["x"], data["patient"], z, data["time"], residual)
-    return mixed._Deviance(p.layout, p.y, p.x, p.z, residual=residual, method=method, unit=p.unit)
+    p = mixed_search.prepare(data["y"], data["x"], data["patient"], z, data["time"], residual)
+    return mixed_deviance.Deviance(p.layout, p.y, p.x, p.z, residual=residual, method=method, unit=p.unit)
 
 
 MODELS = [
@@ -125,7 +125,7 @@ MODELS = [
 EDGES = {"inside": (0.0, 0.5), "no noise": (0.3, -30.0), "only noise": (-0.5, 30.0), "no memory": (6.0, 0.3)}
 
 
-def point_of(deviance: mixed._Deviance, edge: str) -> np.ndarray:
+def point_of(deviance: mixed_deviance.Deviance, edge: str) -> np.ndarray:
     q = deviance.q
     factor = np.array([[0.8, 0.0], [-0.3, 0.4]])[:q, :q][deviance.lower]
     extra = EDGES[edge][: {"independent": 0, "car1": 1, "car1+nugget": 2}[deviance.residual]]
@@ -140,7 +140,9 @@ def test_deviance_anywhere_is_the_written_out_one(q: int, residual: str, method:
     deviance = engine(data, q, residual, method)
     point = point_of(deviance, edge)
     value, _ = deviance(point)
-    p = mixed._prepare(data["y"], data["x"], data["patient"], random_part(data, q), data["time"], residual)
+    p = mixed_search.prepare(
+        data["y"], data["x"], data["patient"], random_part(data, q), data["time"], residual
+    )
     factor, phi, nugget = deviance.unpack(point)
     sigma = np.sqrt(deviance.parts(point).rss / deviance.dof)
     written_out = brute_force.evaluate(
@@ -346,12 +348,12 @@ def test_a_search_cut_short_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(function: Any, point: np.ndarray, **_: Any) -> OptimizeResult:
         return OptimizeResult(x=point, message="ran out of patience")
 
-    monkeypatch.setattr(mixed, "minimize", stuck)
+    monkeypatch.setattr(mixed_search, "minimize", stuck)
     found = RICH.fit()
     assert found.status == "failed"
     assert not found.converged
     assert "no optimum was certified" in found.message
-    assert found.gradient > mixed._GRADIENT_TOLERANCE
+    assert found.gradient > mixed_search.GRADIENT_TOLERANCE
 
 
 def test_a_start_without_a_likelihood_is_failed_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
