@@ -19,7 +19,7 @@ export TPR_OUTCOMES_DATA := $(CURDIR)/../shared/data
 endif
 endif
 
-TARGETS := help report test lint types clean
+TARGETS := help report test lint types calibrate clean
 
 .DEFAULT_GOAL := help
 
@@ -44,6 +44,9 @@ lint: $(READY)  ## ruff: rules and format
 types: $(READY)  ## mypy, strict, on the package
 	@$(BIN)/mypy
 
+calibrate: $(READY)  ## how often the verdict is wrong, on simulated clinics (hours; a stopped run goes on where it was)
+	@$(BIN)/tpr calibrate --worlds all --seed 20261123 --workers 2 --out docs/methods/calibration $(ARGS)
+
 # Each of the following is offered once its script or notebook exists.
 
 ifneq ($(wildcard notebooks/00_start_here.*),)
@@ -62,12 +65,6 @@ ifneq ($(wildcard benchmarks/run.py),)
 TARGETS += bench
 bench: $(READY)  ## time the engine against its peers; prints ratios
 	@$(BIN)/python benchmarks/run.py $(ARGS)
-endif
-
-ifneq ($(wildcard tools/calibrate.py),)
-TARGETS += calibrate
-calibrate: $(READY)  ## how often the verdict is wrong, on simulated clinics (hours in full; ARGS to shorten)
-	@$(BIN)/python tools/calibrate.py $(ARGS)
 endif
 
 ifneq ($(wildcard tools/docs.py),)
