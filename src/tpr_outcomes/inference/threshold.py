@@ -21,7 +21,8 @@ reported is the largest of these p-values (intersection–union test: each at 5%
 Berger 1982, doi:10.1080/00401706.1982.10487790).
 
 Place. The likelihood of a hinge (of a step, when that fits decisively better) is profiled over
-:math:`\tau`; the interval is the set where the deviance is within 5.0 of its minimum.
+:math:`\tau`; the interval is the set where the deviance is within 5.0 of its minimum (for a step, widened
+to the next observed doses: between two of them all steps are the same).
 """
 
 from __future__ import annotations
@@ -400,6 +401,8 @@ def threshold_profile(working: Working, *, size: int = 60) -> ThresholdProfile:
     deviance = squares - squares.min()
     best = int(squares.argmin())
     low, high, open_low, open_high = _within(grid, deviance, PROFILE_LIMIT)
+    if shape == "step":
+        low, high = _between_doses(ratings.dose_before, low, high)
     estimate = float(grid[best])
     top = dose_top(ratings)
     bend = float(grid[int(hinge.argmin())])
@@ -437,6 +440,11 @@ def _within(grid: Array, deviance: Array, limit: float) -> tuple[float, float, b
         share = (limit - deviance[last]) / (deviance[last + 1] - deviance[last])
         high = float(grid[last] + share * (grid[last + 1] - grid[last]))
     return low, high, first == 0, last == grid.size - 1
+
+
+def _between_doses(dose: Array, low: float, high: float) -> tuple[float, float]:
+    """Widen an interval to the next observed doses: a step anywhere between two doses is the same step."""
+    return float(dose[dose <= low].max(initial=0.0)), float(dose[dose > high].min(initial=dose.max()))
 
 
 def robust_slopes(working: Working, columns: Array) -> tuple[Array, Array]:
