@@ -48,10 +48,8 @@ def dose_alt(drawn: DosePicture, called: Terms) -> str:
     text = fill(
         ALT["dose"],
         called,
-        low_from=number(float(drawn.bands.low[0])),
-        low_to=number(float(drawn.bands.high[0])),
-        high_from=number(float(drawn.bands.low[-1])),
-        high_to=number(float(drawn.bands.high[-1])),
+        lowest=_range(float(drawn.bands.low[0]), float(drawn.bands.high[0])),
+        highest=_range(float(drawn.bands.low[-1]), float(drawn.bands.high[-1])),
         difference=signed(float(d.estimate[-1])),
         low=signed(float(d.conf_low[-1])),
         high=signed(float(d.conf_high[-1])),
@@ -63,6 +61,11 @@ def dose_alt(drawn: DosePicture, called: Terms) -> str:
         curve = fill(say.CURVES[drawn.stressed], called).replace("\n", " ")
         return f"{text} {ALT['dose_best'].format(curve=curve)}"
     return f"{text} {ALT['dose_none']}"
+
+
+def _range(low: float, high: float) -> str:
+    first, last = number(low), number(high)
+    return first if first == last else f"{first} to {last}"
 
 
 def profile_alt(drawn: ProfilePicture, called: Terms) -> str:

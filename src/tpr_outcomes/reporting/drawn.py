@@ -236,7 +236,7 @@ def courses(visits: Visits, evidence: Evidence) -> Courses | None:
         (group["visit"].to_numpy(dtype=float), group["pain"].to_numpy(dtype=float))
         for _, group in rated[rated["patient"].isin(chosen)].groupby("patient", sort=True)
     )
-    return Courses(lines, int(analysed.size), course, visits.scale)
+    return Courses(lines, int(analysed.size), course, evidence.scale)
 
 
 def dose_picture(evidence: Evidence, decision: Decision) -> DosePicture | None:

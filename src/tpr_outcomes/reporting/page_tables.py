@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ def _table(
 
 def span(low: float, high: float) -> str:
     """Write an interval; a dash where there is none."""
-    return "–" if pd.isna(low) or pd.isna(high) else f"{signed(low)} to {signed(high)}"
+    return "–" if math.isnan(low) or math.isnan(high) else f"{signed(low)} to {signed(high)}"
 
 
 def _holds(value: object) -> str:
@@ -121,7 +122,8 @@ def _by_visit(frame: pd.DataFrame, called: Terms) -> PageTable:
 def _bands(frame: pd.DataFrame, called: Terms) -> PageTable:
     rows = []
     for i, r in enumerate(_rows(frame)):
-        dose = f"{number(r.dose_low)} to {number(r.dose_high)}"
+        low, high = number(r.dose_low), number(r.dose_high)
+        dose = low if low == high else f"{low} to {high}"
         few = [WITHHELD if n < 5 else f"{int(n):,}" for n in (r.n_ratings, r.n_patients)]
         found = ("0", "–") if i == 0 else (signed(r.estimate), span(r.conf_low, r.conf_high))
         rows.append((dose, *few, *found))

@@ -154,7 +154,7 @@ ALT = {
         "{low} to {high})."
     ),
     "dose": (
-        "Against ratings after {low_from} to {low_to} {many}, {outcome} after {high_from} to {high_to} "
+        "Against ratings after {lowest} {many}, {outcome} after {highest} "
         "{many} differs by {difference} {unit} (95% interval {low} to {high}) at the same visit and first "
         "rating."
     ),
