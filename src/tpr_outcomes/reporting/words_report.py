@@ -92,7 +92,7 @@ DATA = {
     ),
     "visit": "Visits are so regular that time enters by visit number, one level each.",
     "visit and weeks": "Gaps between visits differ, so time enters by visit number and a smooth of weeks.",
-    "warnings": "The reader of the record warned of {n}:",
+    "warnings": "On reading the record:",
     "no_warnings": "The reader of the record had no warnings.",
     "one_thing": "one kind of thing",
     "things": "{n} kinds of things",
