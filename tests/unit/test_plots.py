@@ -295,7 +295,6 @@ def test_what_cannot_be_drawn_is_left_out() -> None:
     assert list(all_figures(evaluate(visits, replicates=99))) == ["flow"]
 
 
-@pytest.mark.filterwarnings("ignore:All-NaN")
 def test_a_dose_that_is_the_visit_number_still_gets_its_pictures() -> None:
     rng = np.random.default_rng(1)
     pain = rng.integers(0, 11, 160).astype(float)
