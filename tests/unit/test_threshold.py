@@ -357,22 +357,26 @@ def test_information_criteria_by_brute_force(working: Working) -> None:
     assert found.delta_bic == pytest.approx(bic[best] - min(bic["hinge"], bic["step"]), abs=1e-6)
 
 
-def test_profile_by_brute_force(working: Working) -> None:
+@pytest.mark.parametrize("margin", [SHAPE_MARGIN, -np.inf])
+def test_profile_by_brute_force(working: Working, monkeypatch: pytest.MonkeyPatch, margin: float) -> None:
+    monkeypatch.setattr(threshold, "SHAPE_MARGIN", margin)
     found = threshold_profile(working)
     dose = working.ratings.dose_before
     grid = candidates.threshold_grid(dose, 60)
     np.testing.assert_array_equal(found.grid, grid)
     hinge = np.array([dense_deviance(working, np.maximum(dose - at, 0.0)) for at in grid])
     step = np.array([dense_deviance(working, (dose > at).astype(float)) for at in grid])
-    assert found.shape == ("step" if step.min() < hinge.min() - SHAPE_MARGIN else "hinge")
+    assert found.shape == ("step" if step.min() < hinge.min() - margin else "hinge")
     values = step if found.shape == "step" else hinge
     np.testing.assert_allclose(found.deviance, values - values.min(), atol=1e-6)
     assert found.estimate == grid[values.argmin()]
     assert found.bend == grid[hinge.argmin()]
     assert found.deviance.min() == 0.0
-    assert (found.conf_low, found.conf_high, found.open_low, found.open_high) == threshold._within(
-        grid, found.deviance, PROFILE_LIMIT
-    )
+    low, high, *runs_off = threshold._within(grid, found.deviance, PROFILE_LIMIT)
+    if found.shape == "step":
+        low, high = threshold._between_doses(dose, low, high)
+    assert (found.conf_low, found.conf_high) == (low, high)
+    assert [found.open_low, found.open_high] == runs_off
 
 
 @pytest.mark.parametrize("nudge", [-1e-9, 1e-9])
@@ -432,6 +436,20 @@ def test_interval_by_hand(deviance: list[float], expected: tuple[float, float, b
 
 def test_interval_of_a_single_threshold() -> None:
     assert threshold._within(np.array([7.0]), np.zeros(1), 5.0) == (7.0, 7.0, True, True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (5.0, 8.0, (3.0, 12.0)),  # between two doses every step is the same, so all of them belong
+        (3.0, 7.0, (3.0, 12.0)),  # at a dose: the step beyond it, up to the next
+        (1.0, 12.0, (0.0, 12.0)),
+        (1.0, 11.0, (0.0, 12.0)),
+    ],
+)
+def test_a_step_is_known_between_doses_only(low: float, high: float, expected: tuple[float, float]) -> None:
+    doses = np.array([7.0, 0.0, 3.0, 7.0, 12.0])
+    assert threshold._between_doses(doses, low, high) == expected
 
 
 # --- slopes ------------------------------------------------------------------------------------------------
