@@ -40,6 +40,8 @@ _PUBLIC = {
     "simulate": "tpr_outcomes.planning.simulate",
     "Truth": "tpr_outcomes.planning.truth",
     "WORLDS": "tpr_outcomes.planning.simulate",
+    "self_check": "tpr_outcomes.planning.self_check",
+    "power_grid": "tpr_outcomes.planning.power",
     # what we may say
     "judge": "tpr_outcomes.reporting.verdict",
     "Finding": "tpr_outcomes.reporting.verdict",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.models.fitting import fit as fit
     from tpr_outcomes.models.fitting import fit_all as fit_all
     from tpr_outcomes.models.mixed import fit_mixed as fit_mixed
+    from tpr_outcomes.planning.power import power_grid as power_grid
+    from tpr_outcomes.planning.self_check import self_check as self_check
     from tpr_outcomes.planning.simulate import WORLDS as WORLDS
     from tpr_outcomes.planning.simulate import simulate as simulate
     from tpr_outcomes.planning.truth import Truth as Truth

@@ -53,11 +53,9 @@ def slot_levels(slot: Ints, slots: int) -> Ints:
         How many slots there are.
     """
     values = np.unique(slot)
-    level = np.empty(slots, dtype=np.int64)
     of_value = dict(zip(slot.tolist(), visit_levels(slot).tolist(), strict=True))
     place = np.clip(np.searchsorted(values, np.arange(slots), side="right") - 1, 0, None)
-    level[:] = [of_value[int(value)] for value in values[place]]
-    return level
+    return np.array([of_value[int(value)] for value in values[place]], dtype=np.int64)
 
 
 @dataclass(frozen=True)

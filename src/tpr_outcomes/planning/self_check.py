@@ -217,7 +217,8 @@ def self_check(
         Recorded doses at which a hinge is tried; by default the quartiles of the positive cumulative
         doses. Those at or past the 95th percentile are left out: past it there is nothing to see.
     reliefs : sequence of float
-        Relief at the 95th percentile of the dose, shares of the scale's span.
+        Relief at the 95th percentile of the dose, shares of the scale's span; none are tried on a scale
+        without an upper end.
     power_clinics : int, optional
         Simulated clinics per threshold and relief; half of ``clinics`` by default; 0 for none.
     bootstrap : int
@@ -247,10 +248,11 @@ def self_check(
     if thresholds is None:
         # Two digits: a place to try, not an estimate.
         thresholds = sorted({float(f"{at:.2g}") for at in np.quantile(positive, THRESHOLD_QUANTILES)})
+    span = evidence.scale.span
     settings = [Setting(None, 0.0, 0.0)]
     settings += [
-        Setting(float(at), share * evidence.scale.span, share * evidence.scale.span / (top - at))
-        for share in (reliefs if power_clinics else ())
+        Setting(float(at), share * span, share * span / (top - at))
+        for share in (reliefs if power_clinics and np.isfinite(span) else ())
         for at in thresholds
         if at < top
     ]
