@@ -24,6 +24,8 @@ _NO_CORRELATION = 40.0
 """``exp(-40)`` is a correlation of 0 to rounding error: at the shortest gap nothing is left of it."""
 _FULL_CORRELATION = 1e-6
 """Loss of correlation over the longest gap that is taken for none."""
+_ADJUGATE = np.array([[1.0, -1.0], [-1.0, 1.0]])
+"""Signs of the adjugate of a 2 x 2 matrix, whose entries stand in reversed order."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,29 @@ class Parts:
     factor: Array
     rss: float
     deviance: float
+
+
+def shrink(a: Array, factor: Array) -> tuple[Array, float]:
+    r"""``W = Λ(I + Λ'AΛ)^{-1}Λ'`` per patient (N,q,q), and the sum of ``log|I + Λ'AΛ|``.
+
+    Notes
+    -----
+    Cramer's rule, for at most two random effects. With :math:`D=\Lambda\Lambda'` and
+    :math:`M=I+\Lambda'A\Lambda`,
+
+    .. math:: |M| = 1+\mathrm{tr}(DA)+|D|\,|A|,\qquad W=(D^{-1}+A)^{-1}=(D+|D|\,\mathrm{adj}\,A)/|M|;
+
+    with :math:`|D|` multiplied through, it holds for singular :math:`D` too. For one random effect the
+    terms in :math:`|D|` are left out.
+    """
+    d = factor @ factor.T
+    size = 1.0 + (a * d).sum(axis=(1, 2))
+    w = np.broadcast_to(d, a.shape)
+    if d.shape[0] == 2:
+        both = float(factor[0, 0] * factor[1, 1]) ** 2
+        size += both * (a[:, 0, 0] * a[:, 1, 1] - a[:, 0, 1] * a[:, 1, 0])
+        w = w + both * _ADJUGATE * a[:, ::-1, ::-1]
+    return w / size[:, None, None], float(np.log(size).sum())
 
 
 class Deviance:
@@ -59,6 +84,7 @@ class Deviance:
         self.dof = self.n - (self.p if method == "reml" else 0)
         self.raw = np.ascontiguousarray(np.concatenate([z, x, y[:, None]], axis=1))
         self.evaluations = 0
+        self.seen: tuple[Array, float, Array] | None = None
         self.correlated = residual != "independent"
         later = layout.gaps[layout.starts[1] :]
         self.shortest = float(later.min(initial=np.inf)) if later.size else unit
@@ -116,8 +142,7 @@ class Deviance:
             a, b, c, log_r = self._correlated_sums(phi, nugget)
         else:
             a, b, c = self.sums
-        m = np.eye(self.q) + factor.T @ a @ factor
-        w = factor @ np.linalg.inv(m) @ factor.T
+        w, log_m = shrink(a, factor)
         wb = w @ b
         k = self.p + 1
         s = c - b.reshape(-1, k).T @ wb.reshape(-1, k)
@@ -125,7 +150,6 @@ class Deviance:
         half = np.linalg.solve(root, s[: self.p, self.p])
         beta = np.linalg.solve(root.T, half)
         rss = s[self.p, self.p] - half @ half
-        log_m = np.log(np.linalg.det(m)).sum() if self.q else 0.0
         deviance = self.dof * (1.0 + np.log(2.0 * np.pi * rss / self.dof)) + log_m + log_r
         if self.method == "reml":
             deviance += 2.0 * np.log(np.diag(root)).sum()
@@ -142,7 +166,9 @@ class Deviance:
         )
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
-        """Deviance and gradient."""
+        """Deviance and gradient; the last point is remembered, since a search asks for its end again."""
+        if self.seen is not None and np.array_equal(parameters, self.seen[0]):
+            return self.seen[1], self.seen[2].copy()
         self.evaluations += 1
         try:
             d = self.parts(parameters)
@@ -153,6 +179,7 @@ class Deviance:
         gradient[:k] = self._factor_gradient(d)
         if self.correlated:
             gradient[k:] = self._residual_gradient(parameters, d)
+        self.seen = (parameters.copy(), d.deviance, gradient.copy())
         return d.deviance, gradient
 
     def _factor_gradient(self, d: Parts) -> Array:

@@ -152,6 +152,8 @@ def _descend(deviance: Deviance, start: Array) -> tuple[float, Array, float, str
     bounds = deviance.bounds
     point = start
     message = ""
+    # A gradient grows with the rows, and so does its rounding error: below it, line searches go nowhere.
+    smallest = min(1e-4 * max(1.0, deviance.n / 10_000), 0.5 * GRADIENT_TOLERANCE)
     for _ in range(5):
         result = minimize(
             deviance,
@@ -159,7 +161,7 @@ def _descend(deviance: Deviance, start: Array) -> tuple[float, Array, float, str
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": 500, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-4, "maxls": 40},
+            options={"maxiter": 500, "maxcor": 20, "ftol": 1e-15, "gtol": smallest, "maxls": 40},
         )
         point = np.asarray(result.x)
         message = str(result.message)
