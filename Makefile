@@ -45,14 +45,14 @@ types: $(READY)  ## mypy, strict, on the package
 	@$(BIN)/mypy
 
 calibrate: $(READY)  ## how often the verdict is wrong, on simulated clinics (hours; a stopped run goes on where it was)
-	@$(BIN)/tpr calibrate --worlds all --seed 20261123 --workers 2 --out docs/methods/calibration $(ARGS)
+	@$(BIN)/tpr calibrate --worlds all --seed 20261124 --workers 2 --out docs/methods/calibration $(ARGS)
 
 # Each of the following is offered once its script or notebook exists.
 
 ifneq ($(wildcard notebooks/00_start_here.*),)
 TARGETS += lab
 lab: $(READY)  ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@JUPYTER_CONFIG_PATH=$(CURDIR)/tools/jupyter $(BIN)/jupyter lab notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ARGS)
 endif
 
 ifneq ($(wildcard notebooks/*explore*.ipynb),)

@@ -29,13 +29,14 @@ from tpr_outcomes.reporting import words_notebook as say
 from tpr_outcomes.reporting.blocks import Block
 from tpr_outcomes.reporting.bundle import write_report
 from tpr_outcomes.reporting.claim_rows import BY_ID
+from tpr_outcomes.reporting.drawn import DosePicture
 from tpr_outcomes.reporting.labels import fill, signed
 from tpr_outcomes.reporting.lights import data_lights
 from tpr_outcomes.reporting.page_tables import page_tables, span
 from tpr_outcomes.reporting.pictures import pictures
-from tpr_outcomes.reporting.plots_lesson import as_svg, attrition_figure, picture_svg
+from tpr_outcomes.reporting.plots_lesson import answer_figure, as_svg, attrition_figure, picture_svg
 from tpr_outcomes.reporting.results import Evaluation
-from tpr_outcomes.reporting.spelling import number, percent, terms
+from tpr_outcomes.reporting.spelling import listed, number, percent, terms
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -144,7 +145,8 @@ def _plan(data: object, settings: object) -> tuple[AnalysisPlan, str | None]:
 
 
 def _kind(value: object) -> str:
-    return "empty" if value is None or value == "" else f"a {type(value).__name__}"
+    empty = value is None or (isinstance(value, str) and not value.strip())
+    return "empty" if empty else f"of type {type(value).__name__}"
 
 
 # --- verdict --------------------------------------------------------------------------------------
@@ -164,13 +166,25 @@ def first_screen(evaluation: Evaluation) -> Block:
         patients=f"{e.ratings.n_patients:,}", ratings=f"{e.ratings.pain.size:,}"
     )
     lights = blocks.light_list(data_lights(evaluation), f"{say.SCREEN['check']} · {used}")
-    drawn = [p.name for p in pictures(evaluation) if p.name in HERO]
-    if not drawn:
-        return blocks.beside(
-            blocks.stack(answer, lights), blocks.text(say.SCREEN["no_picture"].format(obstacle=e.obstacle))
-        )
-    shown = picture(evaluation, drawn[0], caption=False)
-    return blocks.beside(blocks.stack(answer, lights), shown, kind="hero")
+    return blocks.beside(blocks.stack(answer, lights), answer_picture(evaluation), kind="hero")
+
+
+def answer_picture(evaluation: Evaluation) -> Block:
+    """One picture: pain by running total at the same visit, and the threshold where there is one."""
+    made = {p.name: p for p in pictures(evaluation) if p.name in HERO}
+    shown = made.get("dose")
+    if shown is None or not isinstance(shown.drawn, DosePicture):
+        return picture(evaluation, next((name for name in HERO if name in made), HERO[0]), caption=False)
+    drawn, test = shown.drawn, evaluation.evidence.test
+    profile = test.profile if test is not None else None
+    kind = "threshold" if drawn.threshold is not None else "link" if drawn.stressed else "none"
+    line = say.ANSWER[f"line_{kind}"]
+    return blocks.picture(
+        as_svg(lambda: answer_figure(drawn, shown.called, profile)),
+        shown.alt,
+        title=shown.title,
+        caption=say.ANSWER["caption"].format(line=line),
+    )
 
 
 def verdict(evaluation: Evaluation) -> Block:
@@ -281,8 +295,11 @@ def by_visit(visits: Visits) -> Block:
         ]
         rows.append((str(row.visit), f"{row.n:,}", signed(row.mean), *change, *shares))
     heads = [fill(head, called) for head in say.VISIT_HEADS]
-    cited = "; ".join(f"{cut.label}: {cut.source}" for cut in summary.cut_points)
-    caption = f"{say.VISIT_CAPTION} {cited}" if cited else say.VISIT_CAPTION
+    caption = say.VISIT_CAPTION
+    if summary.cut_points:
+        cuts = listed([say.CUT.format(value=cut.value, label=cut.label) for cut in summary.cut_points])
+        sources = "; ".join(dict.fromkeys(cut.source for cut in summary.cut_points))
+        caption = f"{caption} {say.CUTS.format(cuts=cuts, source=sources)}"
     return blocks.table(heads, rows, caption=fill(caption, called), numeric=range(7))
 
 

@@ -191,8 +191,20 @@ def frame_table(
         Decimals of columns that are not whole numbers.
     """
     numeric = [i for i, name in enumerate(frame.columns) if pd.api.types.is_numeric_dtype(frame[name])]
-    rows = [[cell(value, digits) for value in row] for row in frame.itertuples(index=False, name=None)]
+    places = [0 if _whole(frame[name]) else digits for name in frame.columns]
+    rows = [
+        [cell(value, n) for value, n in zip(row, places, strict=True)]
+        for row in frame.itertuples(index=False, name=None)
+    ]
     return table(heads or [str(name) for name in frame.columns], rows, caption=caption, numeric=numeric)
+
+
+def _whole(column: pd.Series) -> bool:
+    """Whether a column of numbers holds whole numbers only."""
+    if not pd.api.types.is_float_dtype(column):
+        return False
+    known = column.dropna()
+    return bool((known == known.round()).all())
 
 
 def cell(value: object, digits: int = 1) -> str:

@@ -14,19 +14,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tpr_outcomes.planning.lesson import TIMES, Lesson, Time
+from tpr_outcomes.inference.threshold import ThresholdProfile
+from tpr_outcomes.planning.lesson import Lesson, Time
 from tpr_outcomes.reporting import words_notebook as say
 from tpr_outcomes.reporting.drawn import DosePicture, dose_picture
+from tpr_outcomes.reporting.labels import fill
 from tpr_outcomes.reporting.pictures import Picture
-from tpr_outcomes.reporting.plot_style import BLUE, DASHED, DOTTED, FAINT, GREEN, INK, RED, RULE, SOFT, STYLE
+from tpr_outcomes.reporting.plot_style import (
+    BLUE,
+    DASHED,
+    DOTTED,
+    FAINT,
+    GREEN,
+    INK,
+    PALE,
+    RED,
+    RULE,
+    SOFT,
+    STYLE,
+)
 from tpr_outcomes.reporting.plots import draw
-from tpr_outcomes.reporting.spelling import number
+from tpr_outcomes.reporting.spelling import Terms, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
+
+
+SHOWN_SHARE = 0.15
+"""Share of the scale that a picture of differences shows at least, below zero and (half of it) above."""
 
 
 def as_svg(make: Callable[[], Figure]) -> str:
@@ -53,6 +71,44 @@ def new_figure(width: float, height: float) -> Figure:
 
     figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+# --- the first screen ------------------------------------------------------------------------------
+
+
+def answer_figure(drawn: DosePicture, called: Terms, profile: ThresholdProfile | None) -> Figure:
+    """Pain by band of the running total, and one line: the threshold, or no link.
+
+    Parameters
+    ----------
+    drawn : DosePicture
+    called : Terms
+    profile : ThresholdProfile or None
+        Drawn as a pale band where the verdict is a threshold.
+    """
+    figure = new_figure(7.2, 4.3)
+    ax = figure.subplots()
+    ax.axhline(0.0, color=FAINT, linewidth=0.8, zorder=0)
+    if drawn.threshold is not None and profile is not None:
+        ax.axvspan(profile.conf_low, profile.conf_high, color=PALE, linewidth=0, zorder=0, gid="interval")
+    _plot_bands(drawn, ax, BLUE)
+    end = float(drawn.grid[-1])
+    ax.set_xlim(0.0, end)
+    if drawn.threshold is not None:
+        text = fill(say.ANSWER["threshold"], called, value=number(drawn.threshold))
+        look: dict[str, Any] = {"color": BLUE, "fontsize": 12, "va": "top", "fontweight": "bold"}
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        ax.annotate(text, (drawn.threshold, 0.99), (6, 0), **place, **look)
+    down = drawn.scale.higher_is_worse
+    low, high = ax.get_ylim()
+    least = SHOWN_SHARE * drawn.scale.span  # what is drawn must not make a small difference look large
+    ax.set_ylim(min(low, -least), max(high, 0.5 * least if down else least))
+    look = {"color": SOFT, "fontsize": 11, "va": "bottom" if down else "top"}
+    text = fill(say.ANSWER["lower" if down else "higher"], called)
+    ax.annotate(text, (0.01, 0.01 if down else 0.99), xycoords="axes fraction", **look)
+    ax.set_xlabel(fill(say.ANSWER["dose_axis"], called))
+    ax.set_ylabel(fill(say.ANSWER["axis"], called))
     return figure
 
 
@@ -94,19 +150,18 @@ def plot_ours(lesson: Lesson, ax: Axes) -> Axes:
 
 
 def _plot_bands(drawn: DosePicture, ax: Axes, color: str) -> None:
+    """Points of the dose bands, and one line: the threshold, the best curve of a link, or no link."""
     d = drawn.bands.difference
-    name = "hinge" if drawn.threshold is not None else "none"
+    name = drawn.stressed or "none"
+    shade = color if drawn.threshold is not None else INK if drawn.stressed else SOFT
+    look: dict[str, Any] = {"color": shade, "linewidth": 2.6 if drawn.stressed else 1.6, "gid": "ours"}
     for curve in drawn.curves:
         if curve.name == name:
-            strong = drawn.threshold is not None
-            dash: Any = "solid" if strong else DASHED
-            shade = color if strong else SOFT
-            width = 2.6 if strong else 1.6
-            ax.plot(drawn.grid, curve.estimate, color=shade, linewidth=width, linestyle=dash, gid="ours")
+            ax.plot(drawn.grid, curve.estimate, linestyle="solid" if drawn.stressed else DASHED, **look)
     if drawn.threshold is not None:
         ax.axvline(drawn.threshold, color=color, linewidth=1.0, linestyle=DOTTED, gid="ours-threshold")
     error = np.vstack([d.estimate - d.conf_low, d.conf_high - d.estimate])
-    look: dict[str, Any] = {"color": INK, "markersize": 6, "elinewidth": 1.3, "capsize": 3}
+    look = {"color": INK, "markersize": 6, "elinewidth": 1.3, "capsize": 3}
     ax.errorbar(d.at, d.estimate, yerr=error, fmt="o", gid="ours-points", **look)
 
 
@@ -247,14 +302,3 @@ def power_figure(table: pd.DataFrame) -> Figure:
     ax.set_xlabel(say.PLAN["patients_axis"])
     ax.set_ylabel(say.PLAN["share_axis"])
     return figure
-
-
-__all__ = [
-    "TIMES",
-    "as_svg",
-    "attrition_figure",
-    "ladder_figure",
-    "lesson_figure",
-    "picture_svg",
-    "power_figure",
-]

@@ -138,7 +138,7 @@ CHECK_CAPTION = "Data check"
 SCREEN = {
     "question": "Does {better} set in only once enough {many} have added up?",
     "check": "Data check",
-    "numbers": "{patients} patients, {ratings} ratings after a first one",
+    "numbers": "{patients} patients, {ratings} later ratings",
     "why": "How sure, and why",
     "change": "What would change it",
     "step": "What to do next",
@@ -149,9 +149,25 @@ SCREEN = {
 }
 NOTHING = "the record does not carry this picture."
 
+ANSWER = {
+    "threshold": "threshold: {value} {many}",
+    "axis": "{outcome_capital} at the same visit, compared with\nthe lowest totals ({unit})",
+    "dose_axis": "Running total of {recorded} before the rating",
+    "lower": "lower is better",
+    "higher": "higher is better",
+    "caption": (
+        "Each point: ratings after similar totals, compared at the same visit and after the same first "
+        "rating, with its 95% interval. {line}"
+    ),
+    "line_threshold": "The line is flat up to the threshold; its 95% interval is shaded.",
+    "line_link": "The line: of the explanations tried, the one that fits best for its size.",
+    "line_none": "The dashed line: no link.",
+}
+"""The picture of the first screen."""
+
 MESSAGES = {
     "stopped": "This cannot go on yet",
-    "below": "The cells below were not run. Mend this, then choose Run ▸ Run All Cells.",
+    "below": "The cells below were not run. Mend this, then run all cells again.",
     "problems": "What was noticed, and what to do about it",
     "no_problems": "Nothing was noticed that would have to be mended.",
     "guess": "not found; perhaps “{name}” is meant",
@@ -188,8 +204,10 @@ COLUMNS = {
 
 VISIT_CAPTION = (
     "{outcome_capital} by visit, among those rated at that visit. A change below zero is an improvement "
-    "where a lower score is better. Numbers from fewer than five patients are withheld. Cut-points:"
+    "where a lower score is better. Numbers from fewer than five patients are withheld."
 )
+CUT = "{value:g}%: {label}"
+CUTS = "Why these cut-points: {cuts} ({source})."
 REASONS = "Reasons for stopping, as recorded"
 REASON_HEADS = ("Reason", "Patients")
 VISIT_HEADS = (
@@ -248,7 +266,7 @@ LESSON = {
     "ladder_axis": "Share of {clinics} simulated clinics in which a threshold is announced (percent)",
     "unseen": "Of 100 twitches, {noticed} are noticed, so 40 count as {recorded} in the record.",
     "ours": "This toolkit: {headline}. {sentence}",
-    "place_off": "It is there, but not at {threshold}.",
+    "place_off": "There is one, but not at {threshold}.",
     "alt": (
         "Two panels against the running total of twitches. Left, the simple analysis: {naive} "
         "Right, this toolkit: {ours}"
@@ -355,7 +373,7 @@ PLAN = {
     "at_most": "{share}% (at most {high}%)",
     "needed": "Patients it takes, read off these simulations",
 }
-DESIGNS = {"observed": "therapist decides", "randomised": "chance decides"}
+DESIGNS = {"observed": "the therapist decides", "randomised": "chance decides"}
 PLAN_HEADS = (
     "Who decides how many twitches",
     "Patients",
