@@ -1,16 +1,19 @@
-"""Write docs/methods/operating-characteristics.md from its CSV, so that page and numbers cannot part.
+"""Write docs/methods/operating-characteristics.md from a study's folder, so that page and numbers cannot part.
 
-    python tools/operating_page.py docs/methods/operating-characteristics.csv
+    tpr calibrate --worlds all --seed 20261124 --out docs/methods/calibration
+    python tools/operating_page.py
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pandas as pd
 
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "methods" / "calibration"
+PAGE = ROOT / "docs" / "methods" / "operating-characteristics.md"
 LIMIT = 2.5
 """Percent of clinics without a threshold that may be called supported."""
 
@@ -59,7 +62,8 @@ patients do. MCSE is the Monte Carlo standard error of the percentage; "upper 95
 "supported". **Bold**: worlds without a threshold that are called supported in more than {LIMIT}% of clinics ({named}).
 
 Made by `{study["command"]}` at seed {study["seed"]} (not used in tuning), {study["bootstrap"]} bootstrap replicates per verdict,
-versions {study["versions"]}. Numbers: [operating-characteristics.csv](operating-characteristics.csv). Procedure:
+versions in [study.json](calibration/study.json). Numbers:
+[operating-characteristics.csv](calibration/operating-characteristics.csv). Procedure:
 [threshold verdict](threshold-verdict.md). {study.get("note", "")}
 
 ## Worlds without a threshold: how often is one claimed?
@@ -83,12 +87,12 @@ and in those supported.
 """
 
 
-def main(path: str) -> None:
-    """Write the page beside its CSV."""
-    source = Path(path)
-    study = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
-    source.with_suffix(".md").write_text(page(pd.read_csv(source), study), encoding="utf-8")
+def main() -> None:
+    """Write the page."""
+    study = json.loads((FOLDER / "study.json").read_text(encoding="utf-8"))
+    frame = pd.read_csv(FOLDER / "operating-characteristics.csv")
+    PAGE.write_text(page(frame, study), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
