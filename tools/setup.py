@@ -103,7 +103,9 @@ def install_lock(uv: Path | None) -> bool:
     """Make the environment equal the lock (with pip, what left the lock stays until .venv is deleted)."""
     if uv is not None:
         say("installing what requirements.lock names (uv)")
-        if run(uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", PYTHON, "--require-hashes", LOCK):
+        if run(
+            uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", PYTHON, "--require-hashes", LOCK
+        ):
             return True
     if not have_pip():
         stop("there is neither uv nor pip. On Debian and Ubuntu: apt-get install python3-venv.")

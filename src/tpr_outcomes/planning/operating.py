@@ -277,7 +277,8 @@ def operating_table(replicates: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``world, description, has_threshold, patients, clinics``, one column per verdict (percent),
         ``supported_mcse``, ``supported_high`` (upper 95% limit, exact), ``dose_p`` (percent with
-        p < 2.5%, one-sided, for any dose), ``oracle``, ``efficiency`` (supported over oracle), and for the threshold
+        p < 2.5%, one-sided, for any dose), ``oracle``, ``efficiency`` (supported over oracle), and for the
+        threshold
         ``coverage``, ``coverage_mcse``, ``coverage_supported``, ``mean_estimate``,
         ``mean_estimate_supported``, ``mean_width``.
     """
