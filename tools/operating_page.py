@@ -67,8 +67,8 @@ another shape, and wrongly where a patient trait or unrecorded reasons drive dos
 ## Worlds with a threshold: how often is it found, and where?
 
 The oracle is the one-sided 5% test with one degree of freedom that knows shape, threshold and covariance and
-asks only whether the true curve beats a straight line; efficiency is supported over oracle. Coverage is that of
-the 95% interval in all clinics, and in those supported. In `A-het` thresholds differ between patients; the
+asks only whether the true curve beats a straight line; efficiency is supported over oracle. Coverage is that
+of the 95% interval in all clinics, and in those supported. In `A-het` thresholds differ between patients; the
 interval is judged against their median.
 
 {real}
