@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.stats import chi2, multivariate_normal, norm
 
 from tpr_outcomes.errors import FitError
@@ -19,6 +20,7 @@ from tpr_outcomes.models.random_threshold import (
 )
 from tpr_outcomes.models.random_threshold_likelihood import common_threshold_screen, evaluate, prepare
 from tpr_outcomes.models.random_threshold_search import Point, Search
+from tpr_outcomes.models.random_threshold_slopes import fit_differing_slopes
 
 REFERENCE = Path(__file__).parent.parent / "reference" / "segmented_lme"
 
@@ -294,6 +296,47 @@ def test_no_bend_no_answer() -> None:
     assert fit.status == "failed" or not np.isfinite([fit.threshold.conf_low, fit.threshold.conf_high]).all()
 
 
+def test_differing_slopes_are_not_taken_for_differing_thresholds() -> None:
+    """One threshold at 10, slopes -0.3 with SD 0.12: the rival sees it and finds the place."""
+    clinic = Clinic(41, patients=120, visits=(6, 10), spread=0.0)
+    slopes = np.random.default_rng(9).normal(0.0, 0.12, 120)[clinic.patient]
+    clinic.y += slopes * np.maximum(clinic.dose - 10.0, 0.0)
+    fit = clinic.fit()
+    assert fit.p_value < 0.05  # taken alone, this would have been believed
+    assert fit.slopes_fit_better
+    assert fit.threshold_slopes == pytest.approx(10.0, abs=1.0)
+    assert fit.distinguishable() == "cannot tell"
+
+
+def test_the_rival_is_a_mixed_model() -> None:
+    """The rival's value is the dense likelihood of a random hinge at its threshold, maximised."""
+    clinic = Clinic(42, patients=40, visits=(5, 9))
+    found = fit_differing_slopes(
+        clinic.y, clinic.X, Z=np.ones((clinic.y.size, 1)), dose=clinic.dose, patient=clinic.patient
+    )
+    hinge = np.maximum(clinic.dose - found.threshold, 0.0)
+
+    def negative(at: np.ndarray) -> float:
+        root, sigma = np.array([[at[0], 0.0], [at[1], at[2]]]), np.exp(at[3])
+        whitened = []
+        log_det = 0.0
+        for code in np.unique(clinic.patient):
+            mine = clinic.patient == code
+            Z = np.column_stack((np.ones(mine.sum()), hinge[mine]))
+            L = np.linalg.cholesky(Z @ root @ root.T @ Z.T + sigma**2 * np.eye(mine.sum()))
+            log_det += 2 * np.log(np.diag(L)).sum()
+            rows = np.column_stack((clinic.X[mine], hinge[mine], clinic.y[mine]))
+            whitened.append(np.linalg.solve(L, rows))
+        rows = np.vstack(whitened)
+        rss = float(np.linalg.lstsq(rows[:, :-1], rows[:, -1])[1][0])
+        return 0.5 * (log_det + rss + clinic.y.size * np.log(2 * np.pi))
+
+    best = minimize(
+        negative, [1.5, 0.0, 0.1, -0.2], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9}
+    )
+    assert found.log_likelihood == pytest.approx(-best.fun, abs=1e-4)
+
+
 def answer(fit: RandomThresholdFit, **changes: object) -> str:
     return replace(fit, **changes).distinguishable()  # type: ignore[arg-type]
 
@@ -302,9 +345,16 @@ def test_the_rule_on_both_sides_of_its_edges(fitted: RandomThresholdFit) -> None
     place = Estimate("threshold", 10.0, 0.5, 9.0, 11.0)
     near = Estimate("threshold_sd", 0.5, 0.5, 0.0, 10.0 * RELEVANT_SPREAD)
     far = replace(near, conf_high=10.0 * RELEVANT_SPREAD + 1e-9)
-    base = replace(fitted, threshold=place, threshold_sd=near, p_value=0.05)
+    alike = fitted.log_likelihood + len(fitted.random_covariance)  # the rival's value at equal AIC
+    base = replace(
+        fitted, threshold=place, threshold_sd=near, p_value=0.05, log_likelihood_slopes=alike - 1.01
+    )
+    assert base.aic_gain == pytest.approx(2.02)
     assert base.distinguishable() == "one common threshold"
     assert answer(base, p_value=0.0499) == "thresholds differ between patients"
+    assert answer(base, p_value=0.0499, log_likelihood_slopes=alike - 0.99) == "cannot tell"
+    assert answer(base, log_likelihood_slopes=alike + 0.99) == "one common threshold"
+    assert answer(base, log_likelihood_slopes=alike + 1.01) == "cannot tell"
     assert answer(base, threshold_sd=far) == "cannot tell"
     assert answer(base, status="failed", p_value=0.001) == "cannot tell"
     assert answer(base, threshold=replace(place, conf_high=np.inf), p_value=0.001) == "cannot tell"

@@ -31,11 +31,16 @@ from tpr_outcomes.models.random_threshold_likelihood import (
     prepare,
 )
 from tpr_outcomes.models.random_threshold_search import KINK, Optimum, Search, Status, inverse
+from tpr_outcomes.models.random_threshold_slopes import Rival, fit_differing_slopes
 
 Answer = Literal["one common threshold", "thresholds differ between patients", "cannot tell"]
 
 RELEVANT_SPREAD = 0.2
 """Thresholds whose SD is surely below this share of the typical threshold count as one common threshold."""
+
+AIC_MARGIN = 2.0
+"""Difference in AIC from which one model is preferred (Burnham and Anderson 2004, *Sociol Methods Res*
+33:261, doi:10.1177/0049124104268644: models within 2 are about equally supported)."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,9 @@ class RandomThresholdFit:
     residual_sd : float
     log_likelihood, log_likelihood_common : float
         Maximised, and maximised under one common threshold.
+    log_likelihood_slopes, threshold_slopes : float
+        The rival's: one common threshold, and slopes beyond it that differ between patients
+        (:mod:`tpr_outcomes.models.random_threshold_slopes`).
     p_value : float
         Of one common threshold, from the 50:50 mixture of chi-square with 0 and 1 degrees of freedom.
     patient_thresholds : ndarray, shape (n_patients,)
@@ -93,6 +101,8 @@ class RandomThresholdFit:
     residual_sd: float
     log_likelihood: float
     log_likelihood_common: float
+    log_likelihood_slopes: float
+    threshold_slopes: float
     p_value: float
     patient_thresholds: Array
     level: float
@@ -103,6 +113,23 @@ class RandomThresholdFit:
     def deviance_gain(self) -> float:
         """Likelihood-ratio statistic of differing against one common threshold."""
         return 2.0 * (self.log_likelihood - self.log_likelihood_common)
+
+    @property
+    def aic_gain(self) -> float:
+        """AIC of the rival with differing slopes minus ours; positive speaks for differing thresholds.
+
+        Beside one threshold and one slope the rival has a variance and a covariance with each random
+        effect, this model one spread.
+        """
+        return 2.0 * (self.log_likelihood - self.log_likelihood_slopes + len(self.random_covariance))
+
+    @property
+    def slopes_fit_better(self) -> bool:
+        """Whether differing slopes explain the records clearly better.
+
+        Then this model's threshold and spread are out of place and must not be reported.
+        """
+        return self.aic_gain <= -AIC_MARGIN
 
     def distinguishable(self, *, relevant_spread: float = RELEVANT_SPREAD) -> Answer:
         """Say whether thresholds differ between patients.
@@ -116,16 +143,17 @@ class RandomThresholdFit:
         Returns
         -------
         str
-            "cannot tell" if the fit failed or either end of the threshold's interval is open (then
-            there may be no threshold at all); otherwise "thresholds differ between patients" if
-            ``p_value < 1 - level``; otherwise "one common threshold" if the upper end of the SD's
-            interval is at most ``relevant_spread``; otherwise "cannot tell".
+            First match of: "cannot tell" if the fit failed, either end of the threshold's interval is
+            open (there may be no threshold at all) or differing slopes fit better;
+            "thresholds differ between patients" if ``p_value < 1 - level`` and the AIC is lower than that
+            of differing slopes by at least 2 ("cannot tell" if only the first holds); "one common
+            threshold" if the upper end of the SD's interval is at most ``relevant_spread``; "cannot tell".
         """
         ends = (self.threshold.conf_low, self.threshold.conf_high)
-        if self.status == "failed" or not np.isfinite(ends).all():
+        if self.status == "failed" or not np.isfinite(ends).all() or self.slopes_fit_better:
             return "cannot tell"
         if self.p_value < round(1.0 - self.level, 12):
-            return "thresholds differ between patients"
+            return "thresholds differ between patients" if self.aic_gain >= AIC_MARGIN else "cannot tell"
         unit = abs(self.threshold.estimate) if self.distribution == "normal" else 1.0
         small = self.threshold_sd.conf_high <= relevant_spread * unit
         return "one common threshold" if small else "cannot tell"
@@ -174,7 +202,7 @@ def fit_random_threshold(
     level : float
         Confidence level.
     intervals : bool
-        False skips the profile intervals (they are nan), about two thirds of the time.
+        False skips the profile intervals and the rival with differing slopes (both nan), most of the time.
 
     Raises
     ------
@@ -189,16 +217,12 @@ def fit_random_threshold(
     codes = np.unique(np.asarray(patient)[order], return_inverse=True)[1].astype(np.int64)
     when = np.zeros_like(y) if time is None else np.asarray(time, dtype=np.float64)
     units = _Units.of(y, X, dose, when)
-    Z = np.column_stack([np.ones_like(y)] + ([when / units.time] if random_slope else []))
-    data = prepare(
-        y[order] / units.y,
-        (X @ units.rotation)[order],
-        Z=Z[order],
-        dose=dose[order] / units.dose,
-        patient=codes,
-        correlation=_correlation(when[order], codes, autocorrelation, nugget),
-    )
-    search = Search(data, distribution, *_dose_range(dose / units.dose, distribution))
+    Z = np.column_stack([np.ones_like(y)] + ([when / units.time] if random_slope else []))[order]
+    outcome, design = y[order] / units.y, (X @ units.rotation)[order]
+    doses = dose[order] / units.dose
+    correlation = _correlation(when[order], codes, autocorrelation, nugget)
+    data = prepare(outcome, design, Z=Z, dose=doses, patient=codes, correlation=correlation)
+    search = Search(data, distribution, *_dose_range(doses, distribution))
     optimum = search.best(search.common())
     ends = np.full(4, np.nan)
     for _ in range(3 if intervals else 0):
@@ -212,7 +236,10 @@ def fit_random_threshold(
     else:
         if intervals:
             optimum = replace(optimum, status="failed", reason="The profile rises above every maximum found.")
-    return _result(search, optimum, ends=ends, units=units, level=level)
+    rival = Rival(np.nan, np.nan)
+    if intervals:
+        rival = fit_differing_slopes(outcome, design, Z=Z, dose=doses, patient=codes, correlation=correlation)
+    return _result(search, optimum, rival=rival, ends=ends, units=units, level=level)
 
 
 def _check(
@@ -276,7 +303,7 @@ def _dose_range(dose: Array, distribution: Distribution) -> tuple[float, float]:
 
 
 def _result(
-    search: Search, optimum: Optimum, *, ends: Array, units: _Units, level: float
+    search: Search, optimum: Optimum, *, rival: Rival, ends: Array, units: _Units, level: float
 ) -> RandomThresholdFit:
     """Back to the user's units."""
     data, place = search.data, search.place
@@ -325,6 +352,8 @@ def _result(
         residual_sd=sigma,
         log_likelihood=optimum.point.value - shift,
         log_likelihood_common=optimum.common.value - shift,
+        log_likelihood_slopes=rival.log_likelihood - shift,
+        threshold_slopes=rival.threshold * units.dose,
         p_value=float("nan") if optimum.status == "failed" else _mixture_p(2 * gain, boundary=boundary),
         patient_thresholds=location * units.dose,
         level=level,

@@ -13,7 +13,7 @@ truth <- list(patient = pdDiag(~ 1 + G0))
 full <- list(patient = pdDiag(~ 1 + dose + U + G0))
 models <- list(
   list(name = "segmented.lme, 1 + G0", part = truth, restarts = 0, below = Inf),
-  list(name = "segmented.lme, 1 + x + U + G0", part = full, restarts = 0, below = 5),
+  list(name = "segmented.lme, 1 + x + U + G0", part = full, restarts = 0, below = 3),
   list(name = "segmented.lme, 1 + G0, 5 restarts", part = truth, restarts = 5, below = 1))
 
 fit <- function(d, part, restarts) {
