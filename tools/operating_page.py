@@ -63,9 +63,10 @@ Made by `{command}` (a seed not used in tuning; {bootstrap} bootstrap replicates
 
 `any dose` is the one-sided 2.5% test against "no dose at all": it is rightly positive where twitches work in
 another shape, and wrongly where a patient trait or unrecorded reasons drive dose and recovery together.
-`A-kink` bends at 40 twitches but works before it too: threshold-shaped, not a threshold with nothing before it.
-The verdict's bound on relief before the threshold is there for it. `convex` and `convex-worst` are confounders
-built to look like a threshold; no record without randomised targets can exclude them, and the report says so.
+`A-kink` bends at 40 twitches but works before it too: threshold-shaped, not a threshold with nothing before
+it. The verdict's bound on relief before the threshold is there for it. `convex` and `convex-worst` are
+confounders built to look like a threshold; no record without randomised targets can exclude them, and the
+report says so.
 
 ## Worlds with a threshold: how often is it found, and where?
 
