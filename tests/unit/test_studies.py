@@ -143,7 +143,8 @@ def test_power_writes_tables_and_figure(capsys: pytest.CaptureFixture[str], tmp_
     assert set(frame["patients"]) == {20, 30}
     assert list(frame.columns[-4:]) == ["estimate", "mcse", "conf_low", "conf_high"]
     needed = pd.read_csv(tmp_path / "a" / "patients-needed.csv")
-    assert needed["beyond"].tolist() == ["more"]
+    assert needed["question"].tolist() == ["supported", "shape", "not_line", "not_saturation", "not_nothing"]
+    assert needed["beyond"].iloc[0] == "more"
     assert (tmp_path / "a" / "power.svg").read_text().lstrip().startswith("<?xml")
     command = json.loads((tmp_path / "a" / "study.json").read_text())["command"]
     assert run(capsys, *command.split()[1:], "--out", tmp_path / "b")[0] == 0

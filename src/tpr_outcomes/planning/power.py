@@ -26,17 +26,22 @@ from tpr_outcomes.planning.truth import Truth
 from tpr_outcomes.planning.worlds import MODIFIERS
 
 Assignment = Literal["observed", "randomised"]
-Question = Literal["supported", "not_line", "not_saturation", "not_nothing", "identifiable"]
+Question = Literal["supported", "shape", "not_line", "not_saturation", "not_nothing", "identifiable"]
 
 ASSIGNMENTS: tuple[Assignment, ...] = get_args(Assignment)
 QUESTIONS: dict[str, str] = {
     "supported": "the verdict is threshold_supported: all rivals beaten, both checks passed",
+    "shape": "all rivals beaten, whatever the checks for hidden reasons say",
     "not_line": f"p < {THRESHOLD_LEVEL:.0%} against a straight line",
     "not_saturation": f"p < {THRESHOLD_LEVEL:.0%} against both curves that level off",
     "not_nothing": f"p < {THRESHOLD_LEVEL:.0%} against time alone",
     "identifiable": "the design gate says the record could answer",
 }
-"""What is counted, in words; the level is the one each rival must be beaten at."""
+"""What is counted, in words; the level is the one each rival must be beaten at.
+
+Where the lot decides the dose, ``shape`` is the answer to read: there are no hidden reasons to check for,
+and the checks misfire. Earlier pain, once the dose has worked, tells which arm a patient is in, and so
+predicts the dose (lead); a patient's own level of twitches, which Mundlak takes out, *is* the arm."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +148,8 @@ class PowerGrid:
         Returns
         -------
         DataFrame
-            ``assignment, visits, threshold, slope, patients, beyond``: interpolated in the logarithm
-            of the number of patients; ``beyond`` is ``"fewer"`` or ``"more"`` where the answer lies
+            ``question, assignment, visits, threshold, slope, patients, beyond``: interpolated in the
+            logarithm of the number of patients; ``beyond`` is ``"fewer"`` or ``"more"`` where the answer lies
             outside the grid (``patients`` is then its nearest end), else empty.
         """
         if not 0.0 < share < 1.0:
@@ -159,9 +164,10 @@ class PowerGrid:
         for (assignment, visits, threshold, slope), group in groupby(working, key=key):
             curve = sorted((item.cell.patients, item.rate(question).share) for item in group)
             patients, beyond = _crossing(curve, share)
-            found = {"assignment": assignment, "visits": visits, "threshold": threshold, "slope": slope}
+            found = {"question": question, "assignment": assignment, "visits": visits}
+            found |= {"threshold": threshold, "slope": slope}
             rows.append(found | {"patients": patients, "beyond": beyond})
-        columns = ["assignment", "visits", "threshold", "slope", "patients", "beyond"]
+        columns = ["question", "assignment", "visits", "threshold", "slope", "patients", "beyond"]
         return pd.DataFrame(rows, columns=columns)
 
 
@@ -296,8 +302,10 @@ def answers(evidence: Evidence) -> dict[str, bool]:
     if evidence.test is None or evidence.design is None:
         return dict.fromkeys(get_args(Question), False)
     p = evidence.test.scores.p_values
+    decision = decide(evidence)
     return {
-        "supported": decide(evidence).label == "threshold_supported",
+        "supported": decision.label == "threshold_supported",
+        "shape": decision.gate == 1,
         "not_line": p["linear"] < THRESHOLD_LEVEL,
         "not_saturation": max(p["log"], p["saturating"]) < THRESHOLD_LEVEL,
         "not_nothing": p["none"] < THRESHOLD_LEVEL,

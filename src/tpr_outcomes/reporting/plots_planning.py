@@ -39,7 +39,7 @@ def curves(result: PowerGrid) -> list[tuple[tuple[str, int, float, float], list[
     return [(kind, sorted(items, key=lambda item: item.cell.patients)) for kind, items in grouped]
 
 
-def power_curves(result: PowerGrid, ax: Axes, *, question: Question = "supported") -> Axes:
+def power_curves(result: PowerGrid, ax: Axes, *, question: Question = "shape") -> Axes:
     """Share of clinics with the right answer by number of patients, with exact 95% limits.
 
     Parameters

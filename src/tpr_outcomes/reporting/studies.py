@@ -20,7 +20,7 @@ from tpr_outcomes import __version__
 from tpr_outcomes.errors import OutputError, PlanError
 from tpr_outcomes.inference.evidence import RULE_NAME, RULE_VERSION
 from tpr_outcomes.planning.operating import calibrate, operating_table
-from tpr_outcomes.planning.power import ASSIGNMENTS, PowerGrid, power_grid
+from tpr_outcomes.planning.power import ASSIGNMENTS, PowerGrid, Question, power_grid
 from tpr_outcomes.planning.rates import Rate
 from tpr_outcomes.planning.worlds import WORLDS, get_world
 from tpr_outcomes.reporting.plots_planning import power_figure
@@ -28,6 +28,8 @@ from tpr_outcomes.reporting.plots_planning import power_figure
 SCHEMA = "tpr-outcomes/study/1"
 CHECKPOINT = "checkpoint.jsonl"
 LIBRARIES = ("numpy", "scipy", "pandas")
+ANSWERED: tuple[Question, ...] = ("supported", "shape", "not_line", "not_saturation", "not_nothing")
+"""Questions for which a number of patients is given."""
 Progress = Callable[[int, int], None]
 
 
@@ -252,9 +254,12 @@ def power_study(
     command = f"tpr power {options} --seed {seed} --bootstrap {bootstrap}"
     settings: dict[str, object] = {**grid, "assignments": list(assignments), "target": target}
     settings |= {"world": world, "clinics": clinics}
+    needed = pd.concat(
+        [result.patients_needed(question=question) for question in ANSWERED], ignore_index=True
+    )
     files = {
         "power.csv": _csv(result.to_frame()),
-        "patients-needed.csv": _csv(result.patients_needed()),
+        "patients-needed.csv": _csv(needed),
         "power.svg": power_figure(result).encode(),
         "study.json": study_note("power", command, seed=seed, bootstrap=bootstrap, settings=settings),
     }

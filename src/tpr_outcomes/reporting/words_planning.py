@@ -5,6 +5,7 @@ from __future__ import annotations
 LABELS = {
     "patients": "Patients in the record",
     "supported": "Clinics called “threshold supported” (%)",
+    "shape": "Clinics where a threshold shape is seen (%)",
     "not_line": "Clinics where a straight line is beaten (%)",
     "not_saturation": "Clinics where levelling off is beaten (%)",
     "not_nothing": "Clinics where “no link” is beaten (%)",
