@@ -267,9 +267,7 @@ def table(path: Path) -> None:
         mine = [row for row in rows if row["world"] == name]
         for method in dict.fromkeys(row["method"] for row in mine):
             chosen = [row for row in mine if row["method"] == method]
-            if (
-                len(chosen) > 1
-            ):  # the single check with bootstrap restarts is in the reference folder's README
+            if len(chosen) > 1:  # not the single check with bootstrap restarts
                 lines.append(summarise(world, method, chosen))
     with TABLE.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, lines[0].keys(), lineterminator="\n")
