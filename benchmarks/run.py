@@ -127,13 +127,14 @@ def without_numba(data: Data, model: str, method: str) -> Timed:
 
 
 def statsmodels(data: Data, model: str, method: str) -> Timed:
+    """MixedLM; its log-likelihood is nan where it says itself that it did not converge."""
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     began = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = MixedLM(data.y, data.x, data.patient, exog_re=data.z).fit(reml=method == "reml")
-    return time.process_time() - began, float(fit.llf)
+    return time.process_time() - began, float(fit.llf) if fit.converged else np.nan
 
 
 class R:
@@ -217,6 +218,8 @@ def compare(model: str, method: str, n: int, times: dict[str, list[Timed]]) -> l
 
 def verdict_on(mine: float, theirs: float) -> str:
     """Do two log-likelihoods agree to 1e-6 relative, and if not, whose is higher?"""
+    if np.isnan(theirs):
+        return "peer says it did not converge"
     gap = (mine - theirs) / abs(theirs)
     if abs(gap) <= AGREE:
         return "equal"
@@ -249,10 +252,8 @@ def fits(options: argparse.Namespace, r: R | None) -> tuple[list[dict[str, objec
         large = np.log([point for point in points if point[0] >= 1000])
         if large.shape[0] > 1 and method == "ml":
             slope = np.polyfit(large[:, 0], large[:, 1], 1)[0]
-            span = f"{points[-1][0]:,} patients"
-            notes.append(
-                f"{WORDS[model]}: cost grows as patients^{slope:.2f} from 1,000 to {span} (goal 1.1)"
-            )
+            span, met = f"1,000 to {points[-1][0]:,}", "met" if slope <= 1.1 else "MISSED"
+            notes.append(f"{WORDS[model]}: cost grows as patients^{slope:.2f} from {span} (goal 1.1: {met})")
     return lines, notes
 
 
@@ -301,8 +302,13 @@ def memory(n: int) -> list[str]:
     for model, residual in (("slope", "independent"), ("slope+car1", "car1")):
         code = MEMORY.format(here=str(HERE), n=n, model=model, residual=residual)
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        words = f"{float(ended.stdout):.1f} times its input" if ended.returncode == 0 else "not measured here"
-        notes.append(f"{WORDS[model]}: one fit of {n:,} patients adds at its peak {words} (goal: 1)")
+        if ended.returncode:
+            notes.append(f"{WORDS[model]}: memory was not measured here")
+            continue
+        times = float(ended.stdout)
+        said = f"adds at its peak {times:.1f} times its input"
+        met = "met" if times <= 1.0 else "MISSED"
+        notes.append(f"{WORDS[model]}: one fit of {n:,} patients {said} (goal 1: {met})")
     return notes
 
 
@@ -325,13 +331,17 @@ def markdown(lines: Sequence[dict[str, object]], notes: Sequence[str], said: str
     ]
     out += ["compared, and what the goals are, is said in [README.md](README.md).", ""]
     words = [f"{m['model']}, {m['patients']:,} patients, {m['against']}: {m['times_ours']}×" for m in missed]
-    out += [f"**Goals missed: {len(missed)}.** {'; '.join(words)}" if missed else "All goals met.", ""]
+    tested = sum(line["met"] != "" for line in lines)
+    out += [f"**Goals of speed missed: {len(missed)} of {tested}.** {'; '.join(words)}".rstrip(), ""]
     out += ["| model | patients | against | its time over ours | goal | met | log-likelihood | repeats |"]
     out += ["|---|---|---|---|---|---|---|---|"]
     for line in lines:
         shown = {"patients": f"{line['patients']:,}", "times_ours": line["times_ours"] or "–"}
         names = ("model", "patients", "against", "times_ours", "goal", "met", "log_likelihood", "repeats")
         out.append("| " + " | ".join(str((line | shown)[name]) for name in names) + " |")
+    if max(int(str(line["patients"])) for line in lines) < LARGE:
+        goals = "where lme4 is to take 150 times as long as ours, and nlme 200"
+        notes = [*notes, f"not run: {LARGE:,} patients (`--large`), {goals}"]
     return "\n".join([*out, "", *(f"- {note}" for note in notes), ""])
 
 

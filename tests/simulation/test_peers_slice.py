@@ -45,8 +45,8 @@ def test_where_there_is_a_threshold_both_find_it(peers: ModuleType) -> None:
     assert not theirs.failed
 
 
-def test_the_knot_is_charged_for(peers: ModuleType) -> None:
-    """A clinic in which the hinge has the smaller AIC, but not by the 2 its knot costs, is no claim."""
+def test_the_threshold_is_one_of_the_knots(peers: ModuleType) -> None:
+    """And a clinic of N4 in which no hinge is better than the line is no claim."""
     (_, visits) = next(peers.clinics("N4", 1, 60, 3))
     data = peers.table_of(visits)
     answer = peers.hinge_by_aic(data, time_term="visit", knots=3)

@@ -1,0 +1,180 @@
+"""JupyterLab as `make lab` opens it: one press of a button, and the verdict is on the screen.
+
+Notebooks are copied before they are opened: JupyterLab saves by itself, and outputs do not belong in the
+repository.
+With TPR_PICTURES set, the picture of the README is taken anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURE = ROOT / "docs" / "images" / "start-here.png"
+SCREEN = {"width": 1440, "height": 900}
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+PATIENCE = 120_000
+"""Milliseconds: a machine that is busy with other tests may take its time."""
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def set_parameters(path: Path, parameters: str) -> None:
+    """Write other parameters into a copy of a notebook."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cell = next(c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
+    cell["source"] = parameters.splitlines(keepends=True)
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the notebooks beside a copy of the data."""
+    home = tmp_path_factory.mktemp("clinic")
+    shutil.copytree(ROOT / "notebooks", home / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    (home / "data").mkdir()
+    shutil.copy(ROOT / "data" / "example_threshold.csv", home / "data")
+    folder = home / "notebooks"
+    set_parameters(folder / "05_what_could_fool_us.ipynb", "clinics = 1\nseed = 1")
+    return home
+
+
+@pytest.fixture(scope="module")
+def lab(clinic: Path) -> Iterator[str]:
+    """Address of a JupyterLab started the way `make lab` does, without the user's own settings."""
+    port = free_port()
+    environment = os.environ | {
+        "JUPYTER_CONFIG_PATH": str(ROOT / "tools" / "jupyter"),
+        "JUPYTER_CONFIG_DIR": str(clinic / "config"),
+        "JUPYTER_DATA_DIR": str(clinic / "share"),
+        "JUPYTER_RUNTIME_DIR": str(clinic / "runtime"),
+        "IPYTHONDIR": str(clinic / "ipython"),
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    environment.pop("MPLBACKEND", None)
+    command = [sys.executable, "-m", "jupyterlab", str(clinic / "notebooks"), "--no-browser", "--allow-root"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
+    command += ["--LabApp.default_url=/lab/tree/00_start_here.ipynb"]
+    with (clinic / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/api", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(480):
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            assert server.poll() is None, "JupyterLab ended before it began; see lab.log"
+            time.sleep(0.5)
+    pytest.fail("JupyterLab did not start")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as engine:
+        opened = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport=SCREEN)
+    opened.set_default_timeout(PATIENCE)
+    yield opened
+    opened.close()
+
+
+def run_all(page: Page, address: str) -> None:
+    """Open a page and press the button as soon as it is there, whether or not the kernel is."""
+    page.goto(address, timeout=PATIENCE)
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.get_by_role("button", name="Run all cells", exact=True).click()
+
+
+def box(page: Page, selector: str) -> Any:
+    """Where the first such element is on the screen."""
+    return page.locator(selector).first.bounding_box()
+
+
+def outputs(page: Page, kind: str) -> int:
+    return page.locator(f".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{kind}']").count()
+
+
+def test_make_lab_is_what_is_tested_here() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlab:")[2].partition("\n\n")[0]
+    assert "JUPYTER_CONFIG_PATH=$(CURDIR)/tools/jupyter" in recipe
+    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in recipe
+
+
+def test_one_press_brings_the_verdict_to_the_screen(page: Page, lab: str) -> None:
+    run_all(page, f"{lab}/")
+    expect(page.locator(".jp-mod-selected h1")).to_be_in_viewport(timeout=PATIENCE)  # back at the top
+    expect(page.locator(".tpr .verdict").first).to_be_in_viewport(timeout=PATIENCE)
+    expect(page.locator(IDLE)).to_be_visible(timeout=PATIENCE)
+    for selector in (".tpr .q", ".tpr .badge", ".tpr .verdict", ".tpr .lights", ".tpr img"):
+        found = box(page, selector)
+        assert found["y"] >= 0, selector
+        assert found["y"] + found["height"] <= SCREEN["height"], f"{selector} is below the first screen"
+    assert page.locator(".tpr .lights li").count() == 8
+    assert "twitches" in (page.locator(".tpr img").first.get_attribute("alt") or "")
+    assert outputs(page, "stderr") == outputs(page, "error") == 0
+    assert page.locator(".Toastify__toast").count() == 0, "no question and no news before the verdict"
+    shown = page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count()
+    assert shown == 2, "code is folded, but for the two cells that may be changed"
+    if os.environ.get("TPR_PICTURES"):
+        page.wait_for_timeout(1000)
+        PICTURE.parent.mkdir(exist_ok=True)
+        page.screenshot(path=PICTURE, clip={"x": 0, "y": 0, "width": 1440, "height": 810})
+
+
+def test_a_wrong_path_is_said_in_words(page: Page, lab: str, clinic: Path) -> None:
+    wrong = clinic / "notebooks" / "wrong.ipynb"
+    shutil.copy(clinic / "notebooks" / "00_start_here.ipynb", wrong)
+    set_parameters(wrong, 'data = "../data/my_clinic.csv"\nsettings = {}')
+    run_all(page, f"{lab}/lab/workspaces/wrong/tree/wrong.ipynb")
+    message = page.locator(".tpr .alert")
+    expect(message).to_be_in_viewport(timeout=PATIENCE)
+    assert "There is no file" in message.inner_text()
+    assert outputs(page, "stderr") == outputs(page, "error") == 0
+    assert "Traceback" not in page.locator(".jp-Notebook").inner_text()
+
+
+def test_the_lesson_answers_to_its_switches(page: Page, lab: str) -> None:
+    run_all(page, f"{lab}/lab/workspaces/lesson/tree/05_what_could_fool_us.ipynb")
+    lesson = page.locator(".widget-vbox").first
+    lesson.wait_for()
+    marks = lesson.locator(".badge")
+    expect(marks.first).to_have_text("right")
+    lesson.get_by_label("Time, in the simple analysis").select_option("left out")
+    lesson.get_by_label("Pain falls by itself").check()
+    expect(marks.first).to_have_text("wrong", timeout=PATIENCE)
+    expect(marks.nth(1)).to_have_text("right")
+    assert outputs(page, "stderr") == outputs(page, "error") == 0
