@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 
-PYPI_TO_CONDA = {"matplotlib": "matplotlib-base"}
+PYPI_TO_CONDA = {"duckdb": "python-duckdb", "matplotlib": "matplotlib-base"}
 CONDA_TO_PYPI = {conda: pypi for pypi, conda in PYPI_TO_CONDA.items()}
 ADDRESS = re.compile(
     r"://|\b(pypi|pythonhosted|anaconda|conda\.io)\b|--(extra-)?index-url|--find-links|--trusted-host",

@@ -15,6 +15,7 @@ ENVIRONMENT = ROOT / "environment.yml"
 
 # Where conda-forge calls a package by another name than PyPI.
 CONDA_NAMES = {
+    "duckdb": "python-duckdb",
     "matplotlib": "matplotlib-base",  # the same library without a graphical toolkit
 }
 
