@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import tpr_outcomes as tpr
-from tpr_outcomes import cli, errors
+from tpr_outcomes import errors
 from tpr_outcomes.cli import main
+from tpr_outcomes.commands import answers, screen
 from tpr_outcomes.reporting import bundle
 
 HEADER = "patient,visit,pain,twitches\n"
@@ -279,7 +280,7 @@ class TestCheck:
             "remedy",
         }
 
-    @pytest.mark.parametrize(("n", "by_rule"), [(cli.MOST_SHOWN - 1, False), (cli.MOST_SHOWN, True)])
+    @pytest.mark.parametrize(("n", "by_rule"), [(screen.MOST_SHOWN - 1, False), (screen.MOST_SHOWN, True)])
     def test_sums_up_very_many_problems_by_rule(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path, n: int, by_rule: bool
     ) -> None:
@@ -412,7 +413,7 @@ class TestTrouble:
         def interrupted(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(cli, "_table", interrupted)
+        monkeypatch.setattr(answers, "show_table", interrupted)
         assert run(capsys, "claims")[0] == 130
 
     def test_reaches_the_shell_as_exit_status(self, root: Path) -> None:

@@ -1,0 +1,1 @@
+"""The `tpr` command, a file per kind of question; tpr_outcomes.cli joins them."""

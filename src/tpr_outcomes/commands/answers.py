@@ -1,0 +1,88 @@
+"""Commands that answer: what does the record say of the claims?"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tpr_outcomes.commands.screen import (
+    AsJson,
+    ColumnsFile,
+    PlanFile,
+    Sheet,
+    Source,
+    Workers,
+    columns_map,
+    count,
+    progress_bar,
+    say_warnings,
+    show_table,
+)
+
+
+def evaluate(
+    source: Source,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report; an earlier report is replaced.")],
+    plan: PlanFile = None,
+    columns: ColumnsFile = None,
+    sheet: Sheet = None,
+    dose: Annotated[
+        str | None, typer.Option("--dose", help="What is added up: twitches, insertions, sites or sessions.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")] = None,
+    replicates: Annotated[int | None, typer.Option("--replicates", help="Bootstrap replicates.")] = None,
+    self_check: Annotated[
+        int | None, typer.Option("--self-check", help="Try the test on so many simulated clinics like yours.")
+    ] = None,
+    workers: Workers = 1,
+) -> None:
+    """Test the record and write a report: report.html, verdict.json, tables, figures, manifest."""
+    from tpr_outcomes import analysis
+    from tpr_outcomes.reporting.bundle import write_report
+    from tpr_outcomes.reporting.folder import require_writable
+
+    require_writable(out)
+    settings = analysis.AnalysisPlan.load(
+        plan, dose=dose, seed=seed, replicates=replicates, self_check=self_check
+    )
+    with progress_bar() as tell:
+        tell("reading", 0.0)
+        visits, settings = analysis.open_record(source, settings, columns=columns_map(columns), sheet=sheet)
+        result = analysis.evaluate(
+            visits, settings, workers=workers, progress=lambda what, share: tell(what, 0.1 + 0.3 * share)
+        )
+        page = write_report(result, out, progress=lambda what, share: tell(what, 0.4 + 0.6 * share))
+    say_warnings(visits, source)
+    data = result.to_dict()["data"]
+    print(_account(data if isinstance(data, dict) else {}))
+    print("\n".join(["", result.sentence, *result.self_check_sentences, "", f"Report: {out / page.name}"]))
+
+
+def claims(json: AsJson = False) -> None:
+    """List the thirty claims of the clinic's page, and what each would need."""
+    from dataclasses import asdict
+
+    from tpr_outcomes.reporting.claim_rows import CLAIMS
+
+    if json:
+        print(jsonlib.dumps([asdict(claim) for claim in CLAIMS], indent=2, ensure_ascii=False))
+        return
+    rows = [[c.id, c.kind, c.quote, "; ".join(c.needs) or "nothing would do", c.refuted_if] for c in CLAIMS]
+    show_table("The thirty claims", ["id", "class", "the page says", "needs", "refuted if"], rows)
+    print(
+        "Class A: descriptive; B: only under causal assumptions; C: needs chance assignment or data from "
+        "elsewhere; D: not a question for data."
+    )
+
+
+def _account(data: dict[str, Any]) -> str:
+    """What went in and what was left out, in two lines at most."""
+    used = (
+        f"{data['patients']} patients, {data['visits']} visits; {data['ratings']} ratings used as outcomes."
+    )
+    left = "; ".join(f"{entry['reason']} ({entry['count']})" for entry in data["left_out"])
+    total = sum(entry["count"] for entry in data["left_out"])
+    return f"{used}\n{count(total, 'row')} left out{': ' + left if left else ''}."
