@@ -11,7 +11,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from tpr_outcomes.cohort.sources import RawTable, read_source
+from tpr_outcomes.cohort.sources import FileContent, RawTable, read_source
 from tpr_outcomes.errors import SourceError
 
 
@@ -37,6 +37,14 @@ def test_csv_cells_are_stripped_text_with_their_lines(tmp_path: Path) -> None:
     assert raw.address(5) == "line 5"
     assert raw.address(column=1) == "column pain"
     assert raw.address() == "file"
+
+
+def test_a_file_held_in_memory_reads_as_from_disk(tmp_path: Path) -> None:
+    path = text_file(tmp_path, "patient,pain\nA,7\n")
+    held = read_source(FileContent("our visits.CSV", path.read_bytes()))
+    assert (rows(held), held.sha256) == (rows(read_source(path)), read_source(path).sha256)
+    with pytest.raises(SourceError, match=r"ends in \.docx; files read here end in"):
+        read_source(FileContent("visits.docx", b"PK"))
 
 
 def test_lines_are_counted_through_cells_of_several_lines(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.problems import Problem
 from tpr_outcomes.cohort.rules import find_problems
 from tpr_outcomes.cohort.scales import Scale, get_scale
-from tpr_outcomes.cohort.sources import read_source
+from tpr_outcomes.cohort.sources import FileContent, read_source
 from tpr_outcomes.errors import PlanError
 
 
@@ -113,7 +113,7 @@ class CheckReport:
 
 
 def check_source(
-    source: str | Path | pd.DataFrame,
+    source: str | Path | FileContent | pd.DataFrame,
     *,
     columns: Columns | Mapping[str, str] | None,
     scale: str | Scale,

@@ -32,6 +32,21 @@ SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _DELIMITERS = ",;\t"
 
 
+@dataclass(frozen=True)
+class FileContent:
+    """A file that is held in memory, as one uploaded to a page is: nothing has to be written to read it.
+
+    Attributes
+    ----------
+    name : str
+        Its name; the ending says of what kind it is.
+    content : bytes
+    """
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True, eq=False)
 class RawTable:
     """A table of text cells that remembers where each stood.
@@ -111,13 +126,14 @@ class RawTable:
         return ", ".join(parts) or ("file" if self.kind == "csv" else "table")
 
 
-def read_source(source: str | Path | pd.DataFrame, *, sheet: str | None = None) -> RawTable:
+def read_source(source: str | Path | FileContent | pd.DataFrame, *, sheet: str | None = None) -> RawTable:
     """Read a text file, a spreadsheet or a DataFrame into text cells.
 
     Parameters
     ----------
-    source : str, Path or pandas.DataFrame
-        A path ending in one of :data:`TEXT_SUFFIXES` or :data:`SHEET_SUFFIXES`, or a frame.
+    source : str, Path, FileContent or pandas.DataFrame
+        A path ending in one of :data:`TEXT_SUFFIXES` or :data:`SHEET_SUFFIXES`, such a file held in
+        memory, or a frame.
     sheet : str, optional
         Sheet to read. By default the one called "Visits", else the first.
 
@@ -133,9 +149,10 @@ def read_source(source: str | Path | pd.DataFrame, *, sheet: str | None = None) 
     """
     if isinstance(source, pd.DataFrame):
         return _read_frame(source)
-    path = Path(source)
+    path = Path(source.name if isinstance(source, FileContent) else source)
     suffix = path.suffix.lower()
-    content = _read_bytes(path)
+    _require_known(path)
+    content = source.content if isinstance(source, FileContent) else _read_bytes(path)
     if suffix in SHEET_SUFFIXES:
         return _read_sheet(content, sheet=sheet)
     if sheet is not None:
@@ -143,13 +160,17 @@ def read_source(source: str | Path | pd.DataFrame, *, sheet: str | None = None) 
     return _read_text(content)
 
 
-def _read_bytes(path: Path) -> bytes:
-    """Return the content of a file of a known kind."""
+def _require_known(path: Path) -> None:
+    """Raise unless the name ends like that of a file read here."""
     if path.is_dir():
         raise SourceError(f"{path} is a folder; name the file inside it.")
     if path.suffix.lower() not in TEXT_SUFFIXES + SHEET_SUFFIXES:
         known = ", ".join(TEXT_SUFFIXES + SHEET_SUFFIXES)
         raise SourceError(f"{path} ends in {path.suffix or 'nothing'}; files read here end in {known}.")
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Return the content of a file."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

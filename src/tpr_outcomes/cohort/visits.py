@@ -17,12 +17,14 @@ from tpr_outcomes.cohort.checking import CheckReport, RuleCount, check_source, c
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.problems import LeftOut, Problem
 from tpr_outcomes.cohort.scales import NRS, Scale
+from tpr_outcomes.cohort.sources import FileContent
 from tpr_outcomes.cohort.value_rules import free_text_columns
 from tpr_outcomes.errors import DataError
 
 __all__ = [
     "CheckReport",
     "Columns",
+    "FileContent",
     "LeftOut",
     "Problem",
     "RuleCount",
@@ -199,7 +201,7 @@ class Visits:
 
 
 def read_visits(
-    source: str | Path | pd.DataFrame,
+    source: str | Path | FileContent | pd.DataFrame,
     *,
     columns: Columns | Mapping[str, str] | None = None,
     scale: str | Scale = "nrs",
@@ -210,8 +212,9 @@ def read_visits(
 
     Parameters
     ----------
-    source : str, Path or pandas.DataFrame
-        Text file, spreadsheet or frame (see :func:`~tpr_outcomes.cohort.sources.read_source`).
+    source : str, Path, FileContent or pandas.DataFrame
+        Text file or spreadsheet, by path or held in memory, or frame (see
+        :func:`~tpr_outcomes.cohort.sources.read_source`).
     columns : Columns or mapping, optional
         The user's names for our columns.
     scale : str or Scale
@@ -242,7 +245,7 @@ def read_visits(
 
 
 def check_visits(
-    source: str | Path | pd.DataFrame,
+    source: str | Path | FileContent | pd.DataFrame,
     *,
     columns: Columns | Mapping[str, str] | None = None,
     scale: str | Scale = "nrs",
