@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tpr_outcomes.cohort.checking import CheckReport
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.cohort.visits import Visits, check_visits, read_visits
 from tpr_outcomes.datasets import EXAMPLES, example_file, load_vickers_visits
@@ -227,7 +228,7 @@ def _named(source: str, *, columns: Columns | None, sheet: str | None) -> str:
 
 
 def evaluate(
-    visits: Visits,
+    visits: Visits | Record,
     plan: AnalysisPlan | Mapping[str, Any] | str | Path | None = None,
     *,
     seed: int | None = None,
@@ -240,8 +241,8 @@ def evaluate(
 
     Parameters
     ----------
-    visits : Visits
-        The record (:func:`~tpr_outcomes.cohort.visits.read_visits`).
+    visits : Visits or Record
+        The visits (:func:`~tpr_outcomes.cohort.visits.read_visits`), or the record they are part of.
     plan : AnalysisPlan, mapping, str or Path, optional
         The plan, its settings, or a TOML file with them.
     seed, replicates, self_check : int, optional
@@ -270,6 +271,8 @@ def evaluate(
     from tpr_outcomes.reporting.verdict import judge
 
     tell = progress or _quiet
+    record = as_record(visits)
+    visits = record.visits
     chosen = settle(visits, plan, seed=seed, replicates=replicates, self_check=self_check)
     share = 0.1 if chosen.self_check else 0.8  # of the time, that the test takes
     with threadpool_limits(limits=1):  # numbers must not depend on how many threads add them up
@@ -280,7 +283,7 @@ def evaluate(
         tell("answering the thirty claims", share)
         decision = decide(evidence)
         finding = judge(evidence, decision, visits=visits)
-        claims = answer_claims(evidence, decision, visits)
+        claims = answer_claims(evidence, decision, record)
         checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
     tell("evaluated", 1.0)
     unused = set() if chosen.self_check else {"self_check"}

@@ -13,10 +13,13 @@ from tests.unit.readability import grade
 
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import TEST_LEVEL, THRESHOLD_LEVEL, Evidence, decide
-from tpr_outcomes.reporting import claims
+from tpr_outcomes.inference.frequency import FEWEST_FOR_GAPS, gap_ratios
+from tpr_outcomes.reporting import claims_core
+from tpr_outcomes.reporting.claim_plug import Analysis
 from tpr_outcomes.reporting.claim_rows import BY_ID, CLAIMS
-from tpr_outcomes.reporting.claims import FEWEST_FOR_GAPS, GAP_RATIO, answer_claims, gap_answer, gap_ratios
-from tpr_outcomes.reporting.verdict import ANSWERS, GRADES, Finding
+from tpr_outcomes.reporting.claims import REGISTRY, answer_claims, collect
+from tpr_outcomes.reporting.claims_course import GAP_RATIO, gap_answer
+from tpr_outcomes.reporting.verdict import ANSWERS, GRADES, VERDICT_RULE, Finding
 
 ALL = [(label, i) for label, made in every_label().items() for i in range(len(made))]
 
@@ -94,7 +97,7 @@ def test_the_core_follows_the_decision(label: str, c12: str, c13: str) -> None:
     for made in every_label()[label]:
         found = answered(made)
         assert (found["C12"].answer, found["C13"].answer) == (c12, c13)
-        assert found["C12"].rule == found["C13"].rule == claims.VERDICT_RULE
+        assert found["C12"].rule == found["C13"].rule == VERDICT_RULE
         if found["C12"].answer == "supported":
             assert found["C12"].sentence.endswith("not evidence that twitches cause relief.")
     assert "threshold-shaped" in answered(evidence())["C13"].sentence
@@ -139,15 +142,15 @@ def test_relief_per_twitch_is_contradicted_only_if_the_last_visit_has_no_room_fo
 ) -> None:
     made = evidence(p=0.4, bound=0.5)
     for bound, answer in ((0.999, "contradicted"), (1.0, "inconclusive"), (1.2, "inconclusive")):
-        monkeypatch.setattr(claims, "last_visit_bound", lambda _, bound=bound: bound)
+        monkeypatch.setattr(claims_core, "last_visit_bound", lambda _, bound=bound: bound)
         assert answered(made)["C2"].answer == answer
 
 
 def test_the_bound_for_the_last_visit_is_one_sided_and_patient_robust() -> None:
     made = base("N3")
-    bound = claims.last_visit_bound(made)
+    bound = claims_core.last_visit_bound(made)
     assert 0.0 < bound < 2.0
-    assert claims.last_visit_bound(replace(made, working=None)) == np.inf
+    assert claims_core.last_visit_bound(replace(made, working=None)) == np.inf
 
 
 def test_a_record_whose_dose_is_not_twitches_leaves_the_claim_about_twitches_open() -> None:
@@ -193,7 +196,7 @@ class TestGapsBetweenVisits:
     def test_of_equal_length_contradict(self) -> None:
         found = answered(evidence(), dated([[1.0, 1.0, 1.0]] * 20))["C15"]
         assert found.answer == "contradicted"
-        assert found.numbers["ratio"] == 1.0
+        assert found.numbers["gap_ratio"] == 1.0
         assert found.grade == "description"
 
 
@@ -215,9 +218,19 @@ def test_a_column_that_is_there_but_empty_is_not_recorded(
 
 
 @pytest.mark.parametrize("claim", ["C31", "C13", "verdict"])
-def test_an_answer_is_registered_once_for_a_claim_of_the_page(claim: str) -> None:
+def test_an_analysis_is_registered_once_for_a_claim_of_the_page(claim: str) -> None:
+    another: dict[str, Analysis] = {claim: REGISTRY["C13"]}
     with pytest.raises(ValueError, match="not a claim of the page, or already has an answer"):
-        claims.answers(claim)
+        collect(REGISTRY, another)
+
+
+def test_what_an_analysis_needs_is_what_its_row_says() -> None:
+    for claim, analysis in REGISTRY.items():
+        said = "; ".join(BY_ID[claim].needs)
+        for need in analysis.needs:
+            assert need.table in said, claim
+            assert all(column in said for column in need.columns), claim
+            assert need.kind in said, claim
 
 
 def test_what_would_be_needed_is_said() -> None:

@@ -33,7 +33,7 @@ def frames(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
 
 
 def test_every_table_is_there(frames: dict[str, pd.DataFrame]) -> None:
-    names = "gates rivals fits bands profile design by_visit flow left_out checks claims"
+    names = "gates rivals fits bands profile design by_visit flow left_out checks claims claim_numbers"
     assert set(frames) == set(names.split())
     assert len(frames["claims"]) == 30
 
@@ -109,5 +109,5 @@ def test_bands_cover_every_rating_once(evaluation: Evaluation, frames: dict[str,
 def test_a_record_of_one_visit_still_has_its_account() -> None:
     visits = Visits.from_arrays(patient=[0], visit=[1], pain=[5.0], twitches=[3.0])
     made = all_tables(evaluate(visits, replicates=99))
-    assert {"flow", "left_out", "claims", "gates", "by_visit", "checks"} == set(made)
+    assert {"flow", "left_out", "claims", "claim_numbers", "gates", "by_visit", "checks"} == set(made)
     assert made["by_visit"].empty

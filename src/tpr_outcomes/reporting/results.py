@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
@@ -126,10 +126,7 @@ class Evaluation:
             "design": _design(e, self.decision),
             "data": data_summary(self.visits, e),
             "rule": {"name": self.finding.rule.name, "version": self.finding.rule.version},
-            "claims": [
-                {"claim": c.claim, "answer": c.answer, "grade": c.grade, "sentence": c.sentence}
-                for c in self.claims
-            ],
+            "claims": [_claim(c) for c in self.claims],
             "seed": e.seed,
             "replicates": e.replicates,
         }
@@ -172,6 +169,19 @@ def _p_values(e: Evidence) -> dict[str, Json]:
         return {"dose": None, "threshold": {}, "threshold_max": None}
     scores = e.test.scores
     return {"dose": scores.p_dose, "threshold": dict(scores.p_values), "threshold_max": scores.p_threshold}
+
+
+def _claim(finding: Finding) -> dict[str, Json]:
+    numbers: list[Json] = [asdict(row) for row in finding.rows]
+    return {
+        "claim": finding.claim,
+        "answer": finding.answer,
+        "grade": finding.grade,
+        "sentence": finding.sentence,
+        "rule": f"{finding.rule.name}/{finding.rule.version}",
+        "assumptions": list(finding.assumptions),
+        "numbers": numbers,
+    }
 
 
 def _check(check: Check | None) -> dict[str, Json]:

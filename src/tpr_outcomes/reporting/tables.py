@@ -6,6 +6,8 @@ rounded. In tables by visit a count under five is withheld, and with it everythi
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
+
 import numpy as np
 import pandas as pd
 
@@ -24,6 +26,7 @@ from tpr_outcomes.models.fitting import compare, fit_all
 from tpr_outcomes.reporting.claim_rows import BY_ID
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
 from tpr_outcomes.reporting.results import Evaluation, left_out
+from tpr_outcomes.reporting.verdict import Number
 
 GATES = (
     "threshold against every rival",
@@ -50,8 +53,8 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        ``gates, rivals, fits, bands, profile, design, by_visit, flow, left_out, checks, claims``; tables that
-        need a fit are left out where there is none.
+        ``gates, rivals, fits, bands, profile, design, by_visit, flow, left_out, checks, claims,
+        claim_numbers``; tables that need a fit are left out where there is none.
     """
     e = evaluation.evidence
     found = {
@@ -73,6 +76,7 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
         found["design"] = design_table(e)
     found["checks"] = checks_table(e)
     found["claims"] = claims_table(evaluation)
+    found["claim_numbers"] = claim_numbers(evaluation)
     return found
 
 
@@ -291,3 +295,11 @@ def claims_table(evaluation: Evaluation) -> pd.DataFrame:
         rows.append((*said, finding.estimand, row.refuted_if, rule))
     names = ["claim", "quote", "answer", "grade", "sentence", "estimand", "refuted_if", "rule"]
     return pd.DataFrame(rows, columns=names)
+
+
+def claim_numbers(evaluation: Evaluation) -> pd.DataFrame:
+    """Every number behind the answers to the claims: ``claim`` and the columns of an estimate."""
+    rows = [{"claim": c.claim, **asdict(row)} for c in evaluation.claims for row in c.rows]
+    frame = pd.DataFrame(rows, columns=["claim", *(field.name for field in fields(Number))])
+    numeric = ["estimate", "std_error", "conf_low", "conf_high", "p_value", "level"]
+    return frame.astype(dict.fromkeys(numeric, "float64")).astype({"n": "Int64"})

@@ -6,8 +6,9 @@ be said of it, in the words of :mod:`tpr_outcomes.reporting.words`, together wit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from tpr_outcomes.cohort.visits import Visits
@@ -44,6 +45,42 @@ class Rule:
     citation: str = ""
 
 
+@dataclass(frozen=True)
+class Number:
+    """One number behind an answer: a row of ``tables/claim_numbers.csv``.
+
+    Attributes
+    ----------
+    term : str
+    estimate, std_error, conf_low, conf_high, p_value : float
+        NaN where there is none.
+    level : float
+        Of the interval; NaN where there is none.
+    unit : str
+    n : int
+        Patients it rests on.
+    method : str
+    rule : str
+        Name and version of the rule that used it.
+    """
+
+    term: str
+    estimate: float
+    std_error: float = math.nan
+    conf_low: float = math.nan
+    conf_high: float = math.nan
+    p_value: float = math.nan
+    level: float = math.nan
+    unit: str = ""
+    n: int = 0
+    method: str = ""
+    rule: str = ""
+
+    def by(self, rule: Rule) -> Number:
+        """Return the same number with the rule that used it."""
+        return replace(self, rule=f"{rule.name}/{rule.version}")
+
+
 VERDICT_RULE = Rule(RULE_NAME, RULE_VERSION, "docs/methods/threshold-verdict.md")
 
 
@@ -66,6 +103,8 @@ class Finding:
         What gave the answer.
     numbers : mapping of str to number
         The numbers behind it, unrounded.
+    rows : tuple of Number
+        The same with their uncertainty, unit and method, where the answer to a claim rests on an analysis.
     sentence, paragraph : str
         In plain words.
     assumptions : tuple of str
@@ -86,6 +125,7 @@ class Finding:
     grade: Grade
     rule: Rule
     numbers: Mapping[str, Value] = field(default_factory=dict)
+    rows: tuple[Number, ...] = ()
     sentence: str = ""
     paragraph: str = ""
     assumptions: tuple[str, ...] = ()

@@ -402,6 +402,8 @@ ABOUT = {
     "not identifiable": "A record like this one cannot tell. {why}",
     "not testable": "This cannot be tested with a clinic's record. {why}",
     "not analysed": "The record may hold what is needed, but this version does not analyse it yet.",
+    "not fitted": "The record holds what is needed, but too little or too uniform: {problem}",
+    "to be mended": ("The table of {table} was not used: {count} to be mended first. {problems}"),
     "cannot tell": "This record cannot tell: {reason}.",
 }
 """Answers that do not depend on numbers."""
@@ -486,5 +488,4 @@ C15 = {
         "Whether visits were closer together at the start is not settled: later gaps were {ratio} times as "
         "long as early ones (95% interval {low} to {high}; {n} patients)."
     ),
-    "few": "Too few patients ({n}) have four or more dated visits to compare early with late gaps.",
 }
