@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tpr_outcomes.cohort.scales import Scale
+from tpr_outcomes.cohort.scales import SCALES, Scale
 from tpr_outcomes.cohort.visits import Visits, read_visits
-from tpr_outcomes.errors import DatasetError
+from tpr_outcomes.errors import DatasetError, PlanError
 
 DATA_VARIABLE = "TPR_OUTCOMES_DATA"
 """Environment variable naming a folder of data sets that are not shipped."""
@@ -123,17 +123,30 @@ def load_vickers() -> pd.DataFrame:
     return table
 
 
-def load_vickers_visits() -> Visits:
+_VICKERS_OUTCOMES = {
+    "severity": (("pk1", "pk2", "pk5"), HEADACHE_SCORE),
+    "headache_days": (("f1", "f2", "f5"), SCALES["headache_days"]),
+}
+
+
+def load_vickers_visits(outcome: Literal["severity", "headache_days"] = "severity") -> Visits:
     """Return the acupuncture arm of the trial as visits, with sessions as the dose.
+
+    Parameters
+    ----------
+    outcome : {"severity", "headache_days"}
+        The headache score, or the days with headache in 28 days; both from the same diaries.
 
     Returns
     -------
     Visits
         205 patients with three ratings each (weeks 0, 13 and 52; NaN where there was no diary).
-        ``pain`` is the headache score, ``sessions`` the dose; twitches were not recorded.
+        ``pain`` is the outcome asked for, ``sessions`` the dose; twitches were not recorded.
 
     Raises
     ------
+    PlanError
+        When there is no such outcome.
     DatasetError
         As :func:`load_vickers`.
 
@@ -146,7 +159,12 @@ def load_vickers_visits() -> Visits:
     who attended more, not what more sessions did. Nineteen patients had no session; 7 of them have
     a score at 3 months and 5 at 12.
     """
-    arm = load_vickers().query("group == 1")
+    if outcome not in _VICKERS_OUTCOMES:
+        raise PlanError(
+            f"The trial has no outcome {outcome!r}; its outcomes are {' and '.join(_VICKERS_OUTCOMES)}."
+        )
+    arm = vickers_days(load_vickers()).query("group == 1")
+    columns, scale = _VICKERS_OUTCOMES[outcome]
     n, visits = len(arm), len(_VICKERS_WEEKS)
     sessions = np.zeros((n, visits))
     sessions[:, 0] = arm["acuptreatments"]
@@ -154,17 +172,36 @@ def load_vickers_visits() -> Visits:
         patient=np.repeat(np.arange(n), visits),
         visit=np.tile(np.arange(1, visits + 1), n),
         weeks=np.tile(_VICKERS_WEEKS, n),
-        pain=arm[["pk1", "pk2", "pk5"]].to_numpy().ravel(),
+        pain=arm[list(columns)].to_numpy(dtype=np.float64).ravel(),
         twitches=np.full(n * visits, np.nan),
         sessions=sessions.ravel(),
         age=np.repeat(arm["age"].to_numpy(dtype=np.float64), visits),
         sex=np.repeat(np.where(arm["sex"] == 1, "f", "m"), visits),
         therapist=np.repeat([f"T{code}" for code in arm["acupuncturist"]], visits),
         stop_reason=np.repeat(arm["withdrawal_reason"].to_numpy(dtype=object), visits),
-        scale=HEADACHE_SCORE,
+        scale=scale,
         kind="dataset",
     )
     return dataclasses.replace(record, source=dataclasses.replace(record.source, sha256=VICKERS_SHA256))
+
+
+def vickers_days(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the trial's table with headache days missing where there was no diary, instead of 0.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`load_vickers` returns it; left as it is.
+
+    Returns
+    -------
+    DataFrame
+        The same with ``f2`` and ``f5`` NaN where ``pk2`` and ``pk5`` are.
+    """
+    diaries = {
+        days: table[days].where(table[score].notna()) for days, score in (("f2", "pk2"), ("f5", "pk5"))
+    }
+    return table.assign(**diaries)
 
 
 def vickers_file(*, fetch: bool = True) -> Path:
