@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tpr_outcomes.cohort.coded import Texts, codes_of
 from tpr_outcomes.cohort.scales import Scale
-from tpr_outcomes.cohort.sources import RawTable, Texts
+from tpr_outcomes.cohort.sources import RawTable
 from tpr_outcomes.errors import PlanError
 
 Floats = npt.NDArray[np.float64]
@@ -196,9 +197,9 @@ def read_cells(raw: RawTable, *, columns: Mapping[str, str], scale: Scale) -> Re
     }
     patient = np.full(raw.n_rows, -1, dtype=np.int64)
     if "patient" in text:
-        blank["patient"] = text["patient"] == ""  # "NA" may be somebody's code
-        codes, _ = pd.factorize(text["patient"][~blank["patient"]])
-        patient[~blank["patient"]] = codes
+        codes, texts = codes_of(text["patient"])
+        blank["patient"] = (texts == "")[codes]  # "NA" may be somebody's code
+        patient[~blank["patient"]] = pd.factorize(codes[~blank["patient"]])[0]
     return Record(
         raw=raw,
         where=where,
@@ -231,7 +232,7 @@ def each_text(cells: Texts, function: Callable[[str], object], kind: type) -> np
     (n,) array of ``kind``
         One value per cell.
     """
-    codes, texts = pd.factorize(cells)
+    codes, texts = codes_of(cells)
     values: npt.NDArray[Any] = np.array([function(text) for text in texts], dtype=kind)
     return values[codes]
 
@@ -369,7 +370,7 @@ def read_sought(text: str) -> bool | None:
 
 def _read_dates(cells: Texts) -> Dates:
     """Read dates; the order of day and month is taken from the whole column or not at all."""
-    codes, texts = pd.factorize(cells)
+    codes, texts = codes_of(cells)
     pairs = [(int(m[1]), int(m[2])) for m in (_SLASHED.fullmatch(text) for text in texts) if m]
     day_first = any(a > 12 for a, _ in pairs)
     month_first = any(b > 12 for _, b in pairs)

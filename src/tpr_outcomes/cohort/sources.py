@@ -6,12 +6,15 @@ later be reported with the place the user sees: a line and column, or a sheet an
 
 from __future__ import annotations
 
+import codecs
 import csv
 import datetime as dt
 import difflib
 import hashlib
 import io
 import math
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +25,17 @@ import numpy.typing as npt
 import pandas as pd
 from python_calamine import CalamineError, CalamineWorkbook
 
+from tpr_outcomes.cohort.coded import Texts, codes_of, without_rows
+from tpr_outcomes.cohort.opening import GZIP, read_file
+from tpr_outcomes.cohort.sources_plain import split_plain
 from tpr_outcomes.errors import SourceError
 
-Texts = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _DELIMITERS = ",;\t"
+_SEPARATOR_LINE = 16
 
 
 @dataclass(frozen=True)
@@ -150,10 +156,10 @@ def read_source(source: str | Path | FileContent | pd.DataFrame, *, sheet: str |
     if isinstance(source, pd.DataFrame):
         return _read_frame(source)
     path = Path(source.name if isinstance(source, FileContent) else source)
-    suffix = path.suffix.lower()
     _require_known(path)
-    content = source.content if isinstance(source, FileContent) else _read_bytes(path)
-    if suffix in SHEET_SUFFIXES:
+    in_sheets = path.suffix.lower() in SHEET_SUFFIXES
+    content = source.content if isinstance(source, FileContent) else read_file(path, text=not in_sheets)
+    if in_sheets:
         return _read_sheet(content, sheet=sheet)
     if sheet is not None:
         raise SourceError("A sheet was named, but the file is a text file; leave the sheet out.")
@@ -162,33 +168,12 @@ def read_source(source: str | Path | FileContent | pd.DataFrame, *, sheet: str |
 
 def _require_known(path: Path) -> None:
     """Raise unless the name ends like that of a file read here."""
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for names no file can have)
         raise SourceError(f"{path} is a folder; name the file inside it.")
-    if path.suffix.lower() not in TEXT_SUFFIXES + SHEET_SUFFIXES:
-        known = ", ".join(TEXT_SUFFIXES + SHEET_SUFFIXES)
+    name = path.with_suffix("") if path.suffix.lower() == GZIP else path
+    if name.suffix.lower() not in (TEXT_SUFFIXES if name != path else TEXT_SUFFIXES + SHEET_SUFFIXES):
+        known = ", ".join([*TEXT_SUFFIXES, *(suffix + GZIP for suffix in TEXT_SUFFIXES), *SHEET_SUFFIXES])
         raise SourceError(f"{path} ends in {path.suffix or 'nothing'}; files read here end in {known}.")
-
-
-def _read_bytes(path: Path) -> bytes:
-    """Return the content of a file."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise SourceError(f"There is no file {path}{_nearest_file(path)}; check the path.") from error
-    except OSError as error:
-        raise SourceError(
-            f"{path} cannot be opened ({error.strerror}); close it elsewhere or copy it."
-        ) from error
-
-
-def _nearest_file(path: Path) -> str:
-    """Name a file beside the missing one whose name is nearly the same."""
-    try:
-        names = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-    except OSError:
-        return ""
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
-    return f" (there is {near[0]})" if near else ""
 
 
 # --- text files ---------------------------------------------------------------------------------
@@ -196,70 +181,86 @@ def _nearest_file(path: Path) -> str:
 
 def _read_text(content: bytes) -> RawTable:
     """Split a delimited text file into cells."""
-    text, encoding, guessed = _decode(content)
-    body, skipped, declared = _without_separator_line(text)
+    body, encoding, guessed = _as_utf8(content)
+    skipped, declared = _separator_line(body)
+    for _ in range(skipped):
+        body = body[body.find(b"\n") + 1 or len(body) :]
     delimiter = declared or _sniff_delimiter(body)
-    rows = list(_split(body, delimiter, skipped))
-    return _assemble(
-        rows,
-        kind="csv",
-        sha256=hashlib.sha256(content).hexdigest(),
-        decimal_comma=delimiter == ";",
-        encoding=encoding,
-        guessed=guessed,
-    )
+    facts: dict[str, Any] = {
+        "kind": "csv",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "decimal_comma": delimiter == ";",
+        "encoding": encoding,
+        "guessed": guessed,
+    }
+    plain = split_plain(body, delimiter)
+    if plain is None:
+        return _assemble(list(_split(body, delimiter, skipped)), **facts)
+    header, cells = plain
+    lines = np.arange(cells[0].size, dtype=np.int64) + (skipped + 2)
+    return _drop_empty(tuple(header), tuple(cells), lines, header_row=skipped + 1, **facts)
 
 
-def _decode(content: bytes) -> tuple[str, str, bool]:
-    """Return the text, its encoding and whether that was a guess."""
+def _as_utf8(content: bytes) -> tuple[bytes, str, bool]:
+    """Return the text in UTF-8, the encoding it was in, and whether that was a guess."""
     if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise SourceError(
             "The file is a spreadsheet under a text file's name; rename it to end in .xlsx or .xls."
         )
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
-            return content.decode("utf-16"), "utf-16", False
+            return content.decode("utf-16").encode(), "utf-16", False
         except UnicodeDecodeError as error:
             raise SourceError("The file is cut off in the middle of a character; save it again.") from error
     if b"\0" in content:
         raise SourceError("The file is not text (it holds zero bytes); save it as CSV in UTF-8.")
-    for encoding in ("utf-8-sig", "cp1252", "latin-1"):
-        try:
-            return content.decode(encoding), encoding, encoding != "utf-8-sig"
-        except UnicodeDecodeError:
-            continue
-    raise AssertionError("latin-1 decodes every byte")
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return (*_from_one_byte(content), True)
+    return content.removeprefix(codecs.BOM_UTF8), "utf-8-sig", False
 
 
-def _without_separator_line(text: str) -> tuple[str, int, str]:
-    """Take off the ``sep=;`` line some spreadsheets write; return the body, lines skipped, delimiter."""
-    first, _, rest = text.partition("\n")
+def _from_one_byte(content: bytes) -> tuple[bytes, str]:
+    """Read an encoding with one byte a character: that of Windows, or Latin-1 where Windows has gaps."""
+    try:
+        return content.decode("cp1252").encode(), "cp1252"
+    except UnicodeDecodeError:
+        return content.decode("latin-1").encode(), "latin-1"
+
+
+def _separator_line(body: bytes) -> tuple[int, str]:
+    """Tell whether there is a ``sep=;`` line, as some spreadsheets write, and the separator it names."""
+    first = body[:_SEPARATOR_LINE].partition(b"\n")[0].decode(errors="replace")
     token = first.strip().lower()
     if token.startswith("sep=") and len(first.rstrip("\r")) == len("sep=") + 1:
-        return rest, 1, first[4]
-    return text, 0, ""
+        return 1, first[4]
+    return 0, ""
 
 
-def _sniff_delimiter(text: str) -> str:
+def _sniff_delimiter(body: bytes) -> str:
     """Return the separator most frequent in the first line with content, outside quotes."""
-    line = next((line for line in io.StringIO(text) if line.strip()), "")
-    outside = "".join(line.split('"')[::2])
+    found = re.search(rb"^.*[^\s].*$", body, re.MULTILINE)
+    outside = "".join(found[0].decode().split('"')[::2]) if found else ""
     return max(_DELIMITERS, key=outside.count)
 
 
-def _split(text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record with the line it starts on."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _split(body: bytes, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record with the line it starts on; equal cells share one text in memory."""
+    lines = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     start = 0
+    known: dict[str, str] = {}
     try:
         for record in reader:
             if record:
-                yield start + skipped + 1, record
+                yield start + skipped + 1, [known.setdefault(cell, cell) for cell in record]
             start = reader.line_num
     except csv.Error as error:
         raise SourceError(
             f"The record that starts on line {start + skipped + 1} cannot be split into cells: a quotation "
-            "mark is not closed, or text follows it. Mend that line or save the file as CSV again."
+            "mark is not closed, text follows it, or a cell is longer than any cell should be. Mend that "
+            "line or save the file as CSV again."
         ) from error
 
 
@@ -378,10 +379,11 @@ def _drop_empty(header: tuple[str, ...], cells: tuple[Texts, ...], rows: Ints, *
     """Set rows without content aside, and say which they were."""
     used = np.zeros(rows.size, dtype=bool)
     for column in cells:
-        used |= column != ""
+        codes, texts = codes_of(column)
+        used |= (texts != "")[codes]
     return RawTable(
         header=header,
-        cells=cells if used.all() else tuple(column[used] for column in cells),
+        cells=cells if used.all() else tuple(without_rows(column, used) for column in cells),
         rows=rows[used],
         empty_rows=tuple(int(row) for row in rows[~used]),
         **facts,

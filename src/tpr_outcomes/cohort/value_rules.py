@@ -7,7 +7,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tpr_outcomes.cohort.cells import CATEGORIES, COUNTS, Bools, Floats, Record, read_sought, to_number
+from tpr_outcomes.cohort.cells import (
+    CATEGORIES,
+    COUNTS,
+    Bools,
+    Floats,
+    Record,
+    each_text,
+    read_sought,
+    to_number,
+)
+from tpr_outcomes.cohort.coded import codes_of
 from tpr_outcomes.cohort.problems import Problem, cells, not_a_number, whole
 from tpr_outcomes.cohort.scales import Scale
 
@@ -135,7 +145,7 @@ def sought_unreadable(record: Record) -> list[Problem]:
     """Find entries of the sought column that are neither yes nor no."""
     if "sought" not in record.where:
         return []
-    known = np.array([read_sought(text) is not None for text in record.text["sought"]], dtype=bool)
+    known = each_text(record.text["sought"], lambda text: read_sought(text) is not None, bool)
     return cells(
         record,
         "sought",
@@ -150,7 +160,7 @@ def sought_contradiction(record: Record) -> list[Problem]:
     """Find twitches counted at a visit where they were not sought, or the other way round."""
     if not {"sought", "twitches"} <= set(record.where):
         return []
-    looked = np.array([read_sought(text) is True for text in record.text["sought"]], dtype=bool)
+    looked = each_text(record.text["sought"], lambda text: read_sought(text) is True, bool)
     counted = record.numbers["twitches"] > 0
     spoken = np.isnan(record.numbers["twitches"]) & ~record.blank["twitches"]
     return cells(
@@ -217,7 +227,7 @@ def free_text_columns(record: Record) -> tuple[str, ...]:
         for name in CATEGORIES
         if name in record.where
         and (
-            len(words := set(record.text[name])) > FREE_TEXT_VALUES
+            len(words := codes_of(record.text[name])[1]) > FREE_TEXT_VALUES
             or max((len(word) for word in words), default=0) > FREE_TEXT_LENGTH
         )
     )

@@ -14,6 +14,7 @@ import pandas as pd
 
 from tpr_outcomes.cohort.cells import CATEGORIES, COUNTS, Ints, Record
 from tpr_outcomes.cohort.checking import CheckReport, RuleCount, check_source, complaint, require_rated
+from tpr_outcomes.cohort.coded import codes_of
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.problems import LeftOut, Problem
 from tpr_outcomes.cohort.scales import NRS, Scale
@@ -340,11 +341,16 @@ def _words(record: Record, order: Ints) -> dict[str, Any]:
     for name in CATEGORIES:
         if name not in record.where or name in skipped:
             continue
-        words = pd.Series(record.text[name], dtype="str").str.lower().mask(record.blank[name])
+        codes, texts = codes_of(record.text[name])
+        codes = np.where(record.blank[name], -1, codes)[order]
+        said = np.unique(codes[codes >= 0])
+        words = np.array([text.lower() for text in texts[said]], dtype=object)
         if name == "therapist":
-            codes, _ = pd.factorize(words, sort=True)
-            words = pd.Series([f"T{code + 1}" for code in codes], dtype="str").mask(codes < 0)
-        result[name] = words.iloc[order].array
+            numbers, _ = pd.factorize(words, sort=True)
+            words = np.array([f"T{number + 1}" for number in numbers], dtype=object)
+        place = np.full(texts.size + 1, -1, dtype=np.int64)  # the last entry stands for blank
+        place[said] = np.arange(said.size)
+        result[name] = pd.array(words, dtype="str").take(place[codes], allow_fill=True)
     return result
 
 
