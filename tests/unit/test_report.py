@@ -25,6 +25,8 @@ from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.verdict import judge
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
+INLINE = {"data"}
+"""Marks a number; no words begin or end there."""
 VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
 
 
@@ -41,10 +43,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self.text.append("" if tag in INLINE else " ")
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        self.text.append("" if tag in INLINE else " ")
         if not self.open or self.open.pop() != tag:
             self.faults.append(tag)
 
@@ -57,7 +61,7 @@ class Page(HTMLParser):
 
     @property
     def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
+        return " ".join("".join(self.text).split())
 
 
 @pytest.fixture(scope="module")

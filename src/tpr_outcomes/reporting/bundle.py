@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from tpr_outcomes import __version__
-from tpr_outcomes.reporting import plots, report, tables
+from tpr_outcomes.reporting import plots, report
 from tpr_outcomes.reporting.folder import MANIFEST, MANIFEST_SCHEMA, replace_folder, require_writable
+from tpr_outcomes.reporting.number_rows import collect
 from tpr_outcomes.reporting.results import DIGITS, Evaluation, Json, tidy_json
 
 DEPENDENCIES = (
@@ -82,13 +83,13 @@ def contents(
     tell("drawing the figures", 0.0)
     figures = plots.all_figures(evaluation)
     tell("writing the tables", 0.7)
-    frames = {"estimates": evaluation.to_frame(), **tables.all_tables(evaluation)}
-    if evaluation.self_check is not None:
-        frames["self_check"] = evaluation.self_check.to_frame()
+    results = collect(evaluation)
     tell("writing the report", 0.8)
-    files = {REPORT: report.render_html(evaluation, figures).encode()}
+    files = {REPORT: report.render_html(evaluation, figures, results).encode()}
     files["verdict.json"] = evaluation.to_json().encode()
-    files |= {f"tables/{name}.csv": as_csv(frame).encode() for name, frame in frames.items()}
+    files["results.json"] = results.to_json().encode()
+    files["results.csv"] = as_csv(results.to_frame()).encode()
+    files |= {f"tables/{name}.csv": as_csv(frame).encode() for name, frame in results.frames.items()}
     for name, figure in figures.items():
         files[f"figures/{name}.svg"] = figure.svg.encode()
         files[f"figures/{name}.png"] = figure.png

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from tpr_outcomes.models.candidates import HINGE
-from tpr_outcomes.reporting import tables
 from tpr_outcomes.reporting import words_report as say
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS
 from tpr_outcomes.reporting.labels import fill, p_text, signed
+from tpr_outcomes.reporting.numbers import key_of
 from tpr_outcomes.reporting.quantities import NORMAL_95, patients_past
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import Terms, amount, number
 
 WITHHELD = "<5"
+VERDICT_SCOPE = "|".join(
+    (
+        *("test:threshold", "test:relief_past", "test:relief_line", "test:patients_past", "verdict"),
+        *("test:relief_bound", "design:mdr_best", "design:mdr_line", "design:dose_95"),
+        *("design:share_within_visit", "check", "data", "setting", "quoted:obstacle"),
+    )
+)
+"""Where the sentences of the verdict take their numbers from, the most telling first."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,10 @@ class PageTable:
         Columns set flush right.
     answers : int
         Column whose cells are marked by what they say; -1 for none.
+    scopes : tuple of str
+        Where the numbers of each row come from: ids of results, or their beginnings, joined by "|".
+    plain : bool
+        The cells hold the user's own words and no results.
     """
 
     name: str
@@ -43,11 +55,22 @@ class PageTable:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
     answers: int = -1
+    scopes: tuple[str, ...] = ()
+    plain: bool = False
 
 
-def page_tables(evaluation: Evaluation, called: Terms) -> dict[str, PageTable]:
-    """Every table of the page that this record carries."""
-    frames = tables.all_tables(evaluation)
+def page_tables(
+    evaluation: Evaluation, called: Terms, frames: Mapping[str, pd.DataFrame]
+) -> dict[str, PageTable]:
+    """Every table of the page that this record carries.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    called : Terms
+    frames : mapping of str to DataFrame
+        The numbers, unrounded (:attr:`tpr_outcomes.reporting.numbers.Results.frames`).
+    """
     makers = {
         "left_out": _left_out,
         "by_visit": _by_visit,
@@ -70,7 +93,13 @@ def page_tables(evaluation: Evaluation, called: Terms) -> dict[str, PageTable]:
 
 
 def _table(
-    name: str, called: Terms, rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = (), answers: str = ""
+    name: str,
+    called: Terms,
+    rows: Sequence[Sequence[str]],
+    *,
+    scopes: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    answers: str = "",
 ) -> PageTable:
     caption, heads = say.TABLES[name]
     keys = list(heads)
@@ -81,6 +110,7 @@ def _table(
         rows=tuple(tuple(row) for row in rows),
         numeric=frozenset(keys.index(key) for key in numeric),
         answers=keys.index(answers) if answers else -1,
+        scopes=tuple(scopes) or ("",) * len(rows),
     )
 
 
@@ -97,7 +127,8 @@ def _holds(value: object) -> str:
 
 def _left_out(frame: pd.DataFrame, called: Terms) -> PageTable:
     rows = [(say.STAGES[r.stage], str(r.reason), f"{r.count_:,}") for r in _rows(frame)]
-    return _table("left_out", called, rows, numeric=["count"])
+    scopes = [f"left_out:{r.stage}:{r.rule}|quoted:left_out:{r.rule}" for r in _rows(frame)]
+    return _table("left_out", called, rows, scopes=scopes, numeric=["count"])
 
 
 def _rows(frame: pd.DataFrame) -> list[pd.Series]:
@@ -116,7 +147,8 @@ def _by_visit(frame: pd.DataFrame, called: Terms) -> PageTable:
         visit = (str(int(r.visit)), f"{int(r.n):,}")
         rows.append((*visit, signed(r["mean"]), span(r.conf_low, r.conf_high), without, total))
     numeric = ["visit", "n", "mean", "interval", "without", "total"]
-    return _table("by_visit", called, rows, numeric=numeric)
+    scopes = [f"by_visit:{int(r.visit)}|setting:small_count" for r in _rows(frame)]
+    return _table("by_visit", called, rows, scopes=scopes, numeric=numeric)
 
 
 def _bands(frame: pd.DataFrame, called: Terms) -> PageTable:
@@ -127,7 +159,9 @@ def _bands(frame: pd.DataFrame, called: Terms) -> PageTable:
         few = [WITHHELD if n < 5 else f"{int(n):,}" for n in (r.n_ratings, r.n_patients)]
         found = ("0", "–") if i == 0 else (signed(r.estimate), span(r.conf_low, r.conf_high))
         rows.append((dose, *few, *found))
-    return _table("bands", called, rows, numeric=["dose", "n_ratings", "n_patients", "estimate", "interval"])
+    scopes = [f"bands:{i + 1}|setting:small_count" for i in range(len(rows))]
+    numeric = ["dose", "n_ratings", "n_patients", "estimate", "interval"]
+    return _table("bands", called, rows, scopes=scopes, numeric=numeric)
 
 
 def _explanation(name: str, called: Terms) -> str:
@@ -144,7 +178,8 @@ def _rivals(frame: pd.DataFrame, called: Terms) -> PageTable:
         )
         for r in _rows(frame)
     ]
-    return _table("rivals", called, rows, numeric=["p_value", "delta_bic"])
+    scopes = [f"rivals:{r.term}" for r in _rows(frame)]
+    return _table("rivals", called, rows, scopes=scopes, numeric=["p_value", "delta_bic"])
 
 
 def _fits(frame: pd.DataFrame, called: Terms) -> PageTable:
@@ -158,7 +193,9 @@ def _fits(frame: pd.DataFrame, called: Terms) -> PageTable:
         )
         for r in _rows(frame)
     ]
-    return _table("fits", called, rows, numeric=["estimate", "interval", "theta2", "delta_bic"])
+    scopes = [f"fits:{r.term}" for r in _rows(frame)]
+    numeric = ["estimate", "interval", "theta2", "delta_bic"]
+    return _table("fits", called, rows, scopes=scopes, numeric=numeric)
 
 
 def _gates(frame: pd.DataFrame, called: Terms) -> PageTable:
@@ -172,7 +209,8 @@ def _gates(frame: pd.DataFrame, called: Terms) -> PageTable:
         else:
             found, limit = number(r.estimate).replace("-", "−"), number(r.limit)
         rows.append((fill(asked, called), found, wanted.format(limit=limit), _holds(r.holds)))
-    return _table("gates", called, rows, numeric=["estimate", "limit"], answers="holds")
+    scopes = [f"gates:{key_of(r.term)}" for r in _rows(frame)]
+    return _table("gates", called, rows, scopes=scopes, numeric=["estimate", "limit"], answers="holds")
 
 
 _AMOUNTS = ("design: threshold", "design: straight line", "small bound")
@@ -185,12 +223,14 @@ def _checks(frame: pd.DataFrame, called: Terms) -> PageTable:
         n = basis.format(n=f"{int(r.n):,}")
         p_value = None if pd.isna(r.p_value) else float(r.p_value)
         rows.append((fill(question, called), p_text(p_value), n, _holds(r.passed), r.reason or "–"))
-    return _table("checks", called, rows, numeric=["p_value"], answers="passed")
+    scopes = [f"check:{r.term}|quoted:check:{r.term}" for r in _rows(frame)]
+    return _table("checks", called, rows, scopes=scopes, numeric=["p_value"], answers="passed")
 
 
 def _claims(frame: pd.DataFrame, called: Terms) -> PageTable:
     rows = [(r.claim, r.quote, r.answer, r.sentence) for r in _rows(frame)]
-    return _table("claims", called, rows, answers="answer")
+    scopes = [f"claims:{r.claim}|quoted:{r.claim}|{VERDICT_SCOPE}" for r in _rows(frame)]
+    return _table("claims", called, rows, scopes=scopes, answers="answer")
 
 
 def _plan(evaluation: Evaluation, called: Terms) -> PageTable:
@@ -201,7 +241,7 @@ def _plan(evaluation: Evaluation, called: Terms) -> PageTable:
         else:
             text = str(value) if value != "" else say.PAGE["none"]
         rows.append((str(setting), text))
-    return _table("plan", called, rows)
+    return replace(_table("plan", called, rows), plain=True)
 
 
 def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
@@ -222,7 +262,9 @@ def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
         slope, reach = p.slope * (1.0 if e.scale.higher_is_worse else -1.0), NORMAL_95 * p.slope_error
         ends = _fine(slope - reach), _fine(slope + reach)
         rows.append((fill(say.TEST["slope"], called), _fine(slope), " to ".join(ends)))
-    return _table("threshold", called, rows, numeric=["value", "interval"])
+    return _table(
+        "threshold", called, rows, scopes=[VERDICT_SCOPE] * len(rows), numeric=["value", "interval"]
+    )
 
 
 def _fine(value: float) -> str:

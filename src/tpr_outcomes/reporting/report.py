@@ -25,7 +25,10 @@ from tpr_outcomes.inference.evidence import LABELS
 from tpr_outcomes.reporting import words_report as say
 from tpr_outcomes.reporting.drawn import flow
 from tpr_outcomes.reporting.labels import fill, small_count, threshold_text
-from tpr_outcomes.reporting.page_tables import page_tables
+from tpr_outcomes.reporting.linking import Linked, link
+from tpr_outcomes.reporting.number_rows import collect
+from tpr_outcomes.reporting.numbers import Results
+from tpr_outcomes.reporting.page_tables import VERDICT_SCOPE, page_tables
 from tpr_outcomes.reporting.plots import FigureFile
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import Terms, listed, number, terms
@@ -50,6 +53,8 @@ class PagePicture:
     name, number, title, caption, alt : str
     wide, narrow : str
         Data addresses of the drawings.
+    scope : str
+        Where the numbers of caption and alternative text come from.
     """
 
     name: str
@@ -59,9 +64,12 @@ class PagePicture:
     alt: str
     wide: str
     narrow: str
+    scope: str
 
 
-def render_html(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> str:
+def render_html(
+    evaluation: Evaluation, figures: Mapping[str, FigureFile], results: Results | None = None
+) -> str:
     """Write the report.
 
     Parameters
@@ -69,12 +77,23 @@ def render_html(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> st
     evaluation : Evaluation
     figures : mapping of str to FigureFile
         From :func:`tpr_outcomes.reporting.plots.all_figures`; what is missing is left out of the page.
+    results : Results, optional
+        The numbers of the evaluation, where they are at hand.
 
     Returns
     -------
     str
-        A whole HTML document; the same for the same evaluation and figures.
+        A whole HTML document, each number with the id of its row; the same for the same evaluation and
+        figures.
     """
+    return linked_page(evaluation, figures, results).html
+
+
+def linked_page(
+    evaluation: Evaluation, figures: Mapping[str, FigureFile], results: Results | None = None
+) -> Linked:
+    """Write the report as :func:`render_html`, and name every number on it that is no result of ours."""
+    results = results or collect(evaluation)
     css = _source(STYLE)
     environment = Environment(
         loader=DictLoader({name: _source(name) for name in TEMPLATES}),
@@ -84,9 +103,9 @@ def render_html(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> st
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    context = page_context(evaluation, figures)
+    context = page_context(evaluation, figures, results)
     template = environment.get_template(TEMPLATES[0])
-    return template.render(**context, css=Markup(css), policy=policy(css))
+    return link(template.render(**context, css=Markup(css), policy=policy(css)), results)
 
 
 def policy(css: str) -> str:
@@ -97,11 +116,13 @@ def policy(css: str) -> str:
     )
 
 
-def page_context(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> dict[str, Any]:
+def page_context(
+    evaluation: Evaluation, figures: Mapping[str, FigureFile], results: Results
+) -> dict[str, Any]:
     """Everything the template asks for, as plain text and tables."""
     called = terms(evaluation.evidence.ratings.dose, evaluation.evidence.scale)
     hero = next((name for name in HERO if name in figures), "")
-    pictures = _pictures(figures, hero)
+    pictures = _pictures(figures, hero, _ends(results))
 
     def words(template: str, **texts: str) -> str:
         return fill(template, called, **texts)
@@ -116,7 +137,8 @@ def page_context(evaluation: Evaluation, figures: Mapping[str, FigureFile]) -> d
         "not_for": _not_for(evaluation, called),
         "pictures": pictures,
         "hero": hero,
-        "tables": page_tables(evaluation, called),
+        "tables": page_tables(evaluation, called, results.frames),
+        "verdict_scope": VERDICT_SCOPE,
         "data_lines": _data_lines(evaluation, called),
         "record_warnings": _record_warnings(evaluation),
         "gate": evaluation.decision.gate,
@@ -135,15 +157,33 @@ def _source(name: str) -> str:
     return files("tpr_outcomes.reporting").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _pictures(figures: Mapping[str, FigureFile], hero: str) -> dict[str, PagePicture]:
+PICTURE_SCOPES = {
+    "dose": "bands|test:threshold|setting",
+    "courses": "figures:courses|{ends}|setting",
+    "profile": "test:threshold|setting",
+    "spread": "{ends}|by_visit|figures:spread|design:share_within_visit|setting",
+    "rivals": "verdict|rivals|setting",
+    "design": "design:searched|figures:design|setting",
+    "flow": "flow",
+}
+"""Where captions and alternative texts take their numbers from; ends: the first and the last visit shown."""
+
+
+def _ends(results: Results) -> str:
+    shown = [key.rpartition(":")[0] for key in (r.id for r in results.rows) if key.endswith(":total")]
+    visits = [key for key in shown if key.startswith("by_visit:")]
+    return "|".join(dict.fromkeys([*visits[:1], *visits[-1:]]))
+
+
+def _pictures(figures: Mapping[str, FigureFile], hero: str, ends: str) -> dict[str, PagePicture]:
     """Number the figures as they come on the page."""
     order = [name for name in (hero, *(name for name in PAGE_ORDER if name != hero)) if name in figures]
-    return {
-        name: PagePicture(
-            name, str(i), f.title, f.caption, f.alt, _address(f.svg), _address(f.narrow or f.svg)
-        )
-        for i, (name, f) in enumerate(((name, figures[name]) for name in order), start=1)
-    }
+    found = {}
+    for i, name in enumerate(order, start=1):
+        f, scope = figures[name], PICTURE_SCOPES[name].format(ends=ends)
+        drawings = _address(f.svg), _address(f.narrow or f.svg)
+        found[name] = PagePicture(name, str(i), f.title, f.caption, f.alt, *drawings, scope)
+    return found
 
 
 def _address(svg: str) -> str:
