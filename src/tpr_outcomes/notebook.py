@@ -37,6 +37,7 @@ from tpr_outcomes.reporting.pictures import pictures
 from tpr_outcomes.reporting.plots_lesson import answer_figure, as_svg, attrition_figure, picture_svg
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import listed, number, percent, terms
+from tpr_outcomes.reporting.tables import all_tables
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -237,7 +238,7 @@ def picture(evaluation: Evaluation, name: str, *, caption: bool = True) -> Block
 def report_table(evaluation: Evaluation, name: str) -> Block:
     """Show one table of the report by name; a sentence where the record does not carry it."""
     called = terms(evaluation.evidence.ratings.dose, evaluation.evidence.scale)
-    tables = page_tables(evaluation, called)
+    tables = page_tables(evaluation, called, all_tables(evaluation))
     if name in tables:
         return blocks.page_table(tables[name])
     return blocks.text(say.SCREEN["no_table"])

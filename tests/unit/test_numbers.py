@@ -265,10 +265,8 @@ def test_scopes_end_where_they_begin() -> None:
 
 
 def test_plain_places_and_pictures() -> None:
-    page = (
-        '<p data-scope="a"><cite>Smith 1999</cite> <span data-plain>7 <b>8</b></span></p>'
+    page = '<p data-scope="a"><cite>Smith 1999</cite> <span data-plain>7 <b>8</b></span></p>'
     page += '<img data-scope="a" alt="At 40.2">'
-    )
     found = link(page, MADE)
     assert found.unlinked == ()
     assert 'data-refs="a:1.estimate"' in found.html

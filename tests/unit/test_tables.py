@@ -33,7 +33,7 @@ def frames(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
 
 
 def test_every_table_is_there(frames: dict[str, pd.DataFrame]) -> None:
-    names = "gates rivals fits bands profile design by_visit flow left_out checks claims claim_numbers"
+    names = "gates rivals fits bands profile design by_visit responders flow left_out checks claims claim_numbers"
     assert set(frames) == set(names.split())
     assert len(frames["claims"]) == 30
 
@@ -61,7 +61,7 @@ def test_the_place_of_a_threshold_is_withheld_unless_it_is_the_verdict() -> None
     fits = made["fits"].set_index("term")
     assert fits.loc[["hinge", "step"], "theta2"].isna().all()
     assert made["profile"]["in_interval"].isna().all()
-    page = page_tables(nothing, terms("twitches", nothing.evidence.scale))
+    page = page_tables(nothing, terms("twitches", nothing.evidence.scale), all_tables(nothing))
     assert "threshold" not in page
 
 
@@ -74,7 +74,7 @@ def test_counts_under_five_are_withheld_with_all_that_comes_from_them(gaps: Eval
     shown = table.drop(index=few)
     assert (shown["n"] == counts[shown.index]).all()
     assert shown["mean"].notna().all()
-    page = page_tables(gaps, terms("twitches", gaps.evidence.scale))["by_visit"]
+    page = page_tables(gaps, terms("twitches", gaps.evidence.scale), all_tables(gaps))["by_visit"]
     by_visit = {row[0]: row[1:] for row in page.rows}
     for visit in few:
         assert by_visit[str(visit)] == ("<5", "–", "–", "–", "–")
@@ -109,5 +109,14 @@ def test_bands_cover_every_rating_once(evaluation: Evaluation, frames: dict[str,
 def test_a_record_of_one_visit_still_has_its_account() -> None:
     visits = Visits.from_arrays(patient=[0], visit=[1], pain=[5.0], twitches=[3.0])
     made = all_tables(evaluate(visits, replicates=99))
-    assert {"flow", "left_out", "claims", "claim_numbers", "gates", "by_visit", "checks"} == set(made)
+    assert {
+        "flow",
+        "left_out",
+        "claims",
+        "claim_numbers",
+        "gates",
+        "by_visit",
+        "checks",
+        "responders",
+    } == set(made)
     assert made["by_visit"].empty

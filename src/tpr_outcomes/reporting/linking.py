@@ -100,12 +100,13 @@ def find_number(printed: re.Match[str], rows: Sequence[Row], *, below: bool = Fa
         The number is printed as an upper limit ("<0.001"): a p-value below it, or a field equal to it.
     """
     value, half = value_of(printed)
-    shares = (
-        [(0.01, value / 100, half / 100), (1.0, value, half)] if printed["percent"] else [(1.0, value, half)]
-    )
-    for _, wanted, allowed in shares:
+    whole = [(value, half, rows)]
+    if printed["percent"]:
+        in_percent = [row for row in rows if row.unit == "%"]
+        whole = [(value / 100, half / 100, rows), (value, half, in_percent)]
+    for wanted, allowed, tried in whole:
         near: Reference | None = None
-        for row in rows:
+        for row in tried:
             for field in NUMERIC:
                 held = row.value(field)
                 if not math.isfinite(held):

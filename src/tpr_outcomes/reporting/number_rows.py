@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from tpr_outcomes.inference.identifiability import (
     POWER_FACTOR,
     SEARCH_COST,
 )
+from tpr_outcomes.inference.threshold import PROFILE_LIMIT
 from tpr_outcomes.inference.tipping import true_threshold
 from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT
 from tpr_outcomes.models.candidates import HINGE
@@ -26,7 +28,7 @@ from tpr_outcomes.reporting import tables
 from tpr_outcomes.reporting.cautions import FEW_PATIENTS
 from tpr_outcomes.reporting.claim_rows import BY_ID
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, courses, design_picture, flow, spread
-from tpr_outcomes.reporting.linking import NUMBER
+from tpr_outcomes.reporting.linking import NUMBER, value_of
 from tpr_outcomes.reporting.numbers import Results, Row, key_of, row
 from tpr_outcomes.reporting.quantities import NORMAL_95, line_relief, patients_needed, tipping_bias
 from tpr_outcomes.reporting.results import Evaluation, estimates
@@ -68,7 +70,7 @@ def collect(evaluation: Evaluation) -> Results:
 
 def _core(evaluation: Evaluation) -> Iterator[Row]:
     """The estimates behind the verdict, grouped: data, left_out, design, test."""
-    for values in estimates(evaluation).to_dict(orient="records"):
+    for values in _records(estimates(evaluation)):
         term = str(values["term"])
         first = term.partition(":")[0]
         own = first in ("data", "left_out", "check")
@@ -173,27 +175,40 @@ def _tables(evaluation: Evaluation, frames: Mapping[str, pd.DataFrame]) -> Itera
     yield from _bands(frames.get("bands"), e)
     yield from _rivals(frames.get("rivals"))
     yield from _fits(frames.get("fits"), e)
-    for r in frames["gates"].to_dict(orient="records"):
+    for r in _records(frames["gates"]):
         key = f"gates:{key_of(r['term'])}"
         yield row(key, str(r["term"]), {"estimate": r["estimate"], "p_value": None})
         yield Row(f"{key}:limit", f"limit of: {r['term']}", float(r["limit"]))
-    for r in frames.get("design", pd.DataFrame()).to_dict(orient="records"):
+    for r in _records(frames.get("design", pd.DataFrame())):
         key = f"design:searched:{r['knot']:.10g}"
         values = {"estimate": r["mdr_searched"], "unit": e.scale.unit, "n": r["n_patients"]}
         yield row(key, "smallest relief to be seen past a searched place", values)
         yield Row(f"{key}:place", "place searched", float(r["knot"]), unit=e.ratings.dose)
-    for r in frames.get("responders", pd.DataFrame()).to_dict(orient="records"):
+    yield from _responders(frames.get("responders"))
+
+
+def _responders(frame: pd.DataFrame | None) -> Iterator[Row]:
+    if frame is None:
+        return
+    for r in _records(frame):
         key = f"responders:{r['cut']}"
-        yield row(key, f"share improved by {r['cut']}", r)
-        yield Row(f"{key}:cut", "change called important", float(r["value"]), unit=str(r["value_unit"]))
-        yield Row(
-            f"{key}:count", "patients improved by that much", float(r["count"]), unit="count", n=int(r["n"])
-        )
+        share = {name: r[name] for name in ("estimate", "conf_low", "conf_high", "n", "method")}
+        yield row(key, "share of patients improved by so much", {**share, "level": LEVEL, "unit": "share"})
+        cut = {"estimate": r["value"], "unit": "%" if r["kind"] == "percent" else r["unit"]}
+        yield row(f"{key}:cut", "improvement called important", cut)
+        counted = {"estimate": r["count"], "unit": "count", "n": r["n"]}
+        yield row(f"{key}:count", "patients improved by so much", counted)
+        yield from _numbers_in(f"quoted:{key}", str(r["sources"]), "as the source says")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table as mappings."""
+    return [{str(key): value for key, value in r.items()} for r in frame.to_dict(orient="records")]
 
 
 def _by_visit(frame: pd.DataFrame, e: Evidence) -> Iterator[Row]:
     unit, dose = e.scale.unit, e.ratings.dose
-    for r in frame.to_dict(orient="records"):
+    for r in _records(frame):
         key = f"by_visit:{r['visit']}"
         yield Row(f"{key}:visit", "visit number", float(r["visit"]))
         if pd.isna(r["n"]):
@@ -217,7 +232,7 @@ def _by_visit(frame: pd.DataFrame, e: Evidence) -> Iterator[Row]:
 def _bands(frame: pd.DataFrame | None, e: Evidence) -> Iterator[Row]:
     if frame is None:
         return
-    for i, r in enumerate(frame.to_dict(orient="records")):
+    for i, r in enumerate(_records(frame)):
         key = f"bands:{i + 1}"
         ends = {"conf_low": r["dose_low"], "conf_high": r["dose_high"], "unit": e.ratings.dose}
         yield row(
@@ -234,7 +249,7 @@ def _bands(frame: pd.DataFrame | None, e: Evidence) -> Iterator[Row]:
 def _rivals(frame: pd.DataFrame | None) -> Iterator[Row]:
     if frame is None:
         return
-    for r in frame.to_dict(orient="records"):
+    for r in _records(frame):
         values = {"p_value": r["p_value"], "method": "averaged score, sign flips"}
         yield row(f"rivals:{r['term']}", "threshold against this rival", values)
         if not pd.isna(r["delta_bic"]):
@@ -246,7 +261,7 @@ def _rivals(frame: pd.DataFrame | None) -> Iterator[Row]:
 def _fits(frame: pd.DataFrame | None, e: Evidence) -> Iterator[Row]:
     if frame is None:
         return
-    for r in frame.to_dict(orient="records"):
+    for r in _records(frame):
         key = f"fits:{r['term']}"
         values = {name: r.get(name) for name in ("estimate", "std_error", "conf_low", "conf_high")}
         yield row(key, "change near the highest totals", {**values, "level": LEVEL, "unit": e.scale.unit})
@@ -355,12 +370,8 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
         yield Row(f"setting:{name}", term, value, method="fixed before the record was read")
     yield Row("setting:replicates", "random sign flips", e.replicates, unit="count", method="plan")
     yield Row("setting:seed", "seed", e.seed, method="plan")
-    yield Row(
-        "setting:self_check",
-        "simulated clinics asked for",
-        _plan_number(evaluation, "self_check"),
-        method="plan",
-    )
+    clinics: Any = evaluation.plan.get("self_check", 0)
+    yield Row("setting:self_check", "simulated clinics asked for", float(clinics), method="plan")
     warned = Counter(problem.rule for problem in evaluation.visits.problems)
     for rule, n in warned.items():
         yield Row(f"warned:{rule}", f"places with: {rule}", n, unit="count")
@@ -396,12 +407,6 @@ def _quoted(evaluation: Evaluation) -> Iterator[Row]:
 def _numbers_in(key: str, text: str, method: str) -> Iterator[Row]:
     """One row per number in a text."""
     for i, found in enumerate(NUMBER.finditer(text), start=1):
-        value = float(found["digits"].replace(",", "") + (found["part"] or ""))
+        value, _ = value_of(found)
         unit = "%" if found["percent"] else ""
-        yield Row(
-            f"{key}:{i}",
-            f"number {i} in a quoted text",
-            -value if found["sign"] else value,
-            unit=unit,
-            method=method,
-        )
+        yield Row(f"{key}:{i}", f"number {i} in a quoted text", value, unit=unit, method=method)

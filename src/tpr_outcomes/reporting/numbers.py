@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from tpr_outcomes.reporting.results import COLUMNS, tidy_json
+from tpr_outcomes.reporting.results import COLUMNS, Json, tidy_json
 
 SCHEMA = "tpr-outcomes/results/1"
 """Name and version of the content of ``results.json``."""
@@ -140,6 +140,6 @@ class Results:
 
     def to_json(self) -> str:
         """Return ``results.json`` as text, ending in a line break."""
-        rows: Sequence[Any] = [{c: getattr(r, c) for c in ID_COLUMNS} for r in self.rows]
+        rows: list[Json] = [{c: getattr(r, c) for c in ID_COLUMNS} for r in self.rows]
         content = tidy_json({"schema": SCHEMA, "columns": list(ID_COLUMNS), "results": rows})
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

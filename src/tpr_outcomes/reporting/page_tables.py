@@ -15,7 +15,7 @@ from tpr_outcomes.reporting.labels import fill, p_text, signed
 from tpr_outcomes.reporting.numbers import key_of
 from tpr_outcomes.reporting.quantities import NORMAL_95, patients_past
 from tpr_outcomes.reporting.results import Evaluation
-from tpr_outcomes.reporting.spelling import Terms, amount, number
+from tpr_outcomes.reporting.spelling import Terms, amount, number, percent
 
 WITHHELD = "<5"
 VERDICT_SCOPE = "|".join(
@@ -74,6 +74,7 @@ def page_tables(
     makers = {
         "left_out": _left_out,
         "by_visit": _by_visit,
+        "responders": _responders,
         "bands": _bands,
         "rivals": _rivals,
         "fits": _fits,
@@ -162,6 +163,20 @@ def _bands(frame: pd.DataFrame, called: Terms) -> PageTable:
     scopes = [f"bands:{i + 1}|setting:small_count" for i in range(len(rows))]
     numeric = ["dose", "n_ratings", "n_patients", "estimate", "interval"]
     return _table("bands", called, rows, scopes=scopes, numeric=numeric)
+
+
+def _responders(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows = []
+    for r in _rows(frame):
+        cut = f"{number(r.value)}%" if r.kind == "percent" else amount(r.value, called.unit)
+        who = say.IMPORTANCE[r.method] + (f": {r.sources}" if r.sources else "")
+        if pd.isna(r.estimate):
+            rows.append((cut, who, f"{int(r.n):,}", say.PAGE["withheld"], "–"))
+            continue
+        share = f"{percent(r.conf_low)} to {percent(r.conf_high)}"
+        rows.append((cut, who, f"{int(r.n):,}", f"{percent(r.estimate)} ({int(r.count_):,})", share))
+    scopes = [f"responders:{r.cut}|quoted:responders:{r.cut}" for r in _rows(frame)]
+    return _table("responders", called, rows, scopes=scopes, numeric=["n", "share", "interval"])
 
 
 def _explanation(name: str, called: Terms) -> str:

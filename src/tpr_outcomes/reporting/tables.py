@@ -20,6 +20,7 @@ from tpr_outcomes.inference.identifiability import (
     LARGEST_THRESHOLD_MDR,
     SEARCH_COST,
 )
+from tpr_outcomes.inference.importance import responders
 from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, average_course, dose_bands
 from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
 from tpr_outcomes.models.fitting import compare, fit_all
@@ -63,6 +64,7 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
         "left_out": left_out_table(evaluation),
     }
     found["by_visit"] = by_visit(evaluation)
+    found["responders"] = responders_table(evaluation)
     if e.test is not None:
         found["rivals"] = rivals_table(e)
         found["profile"] = profile_table(evaluation)
@@ -243,6 +245,30 @@ BY_VISIT = (
     "mean", "sd", "conf_low", "conf_high", "without_dose", "without_low", "without_high",
     "total_q25", "total_median", "total_q75",
 )  # fmt: skip
+
+
+def responders_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Share of patients who improved by each cut-point that somebody called important.
+
+    Returns
+    -------
+    DataFrame
+        ``cut, kind, value, unit, method, sources, count, n, estimate, conf_low, conf_high``; a count under
+        five, of those who did or of those who did not, is withheld and with it the share.
+    """
+    unit = evaluation.evidence.scale.unit
+    rows = []
+    for r in responders(evaluation.visits):
+        shown = FEWEST_PER_VISIT <= r.count <= r.n - FEWEST_PER_VISIT or r.count in (0, r.n)
+        found = (
+            (r.count, r.n, r.estimate, r.conf_low, r.conf_high) if shown else (None, r.n, None, None, None)
+        )
+        of = "percent of the first rating" if r.cut.kind == "percent" else unit
+        rows.append((r.cut.name, r.cut.kind, r.cut.value, of, r.cut.method, "; ".join(r.cut.sources), *found))
+    names = ["cut", "kind", "value", "unit", "method", "sources"]
+    names += ["count", "n", "estimate", "conf_low", "conf_high"]
+    floats = dict.fromkeys(("value", "estimate", "conf_low", "conf_high"), "float64")
+    return pd.DataFrame(rows, columns=names).astype({**floats, "count": "Int64", "n": "Int64"})
 
 
 def _course(evidence: Evidence) -> dict[int, dict[str, float]]:

@@ -27,6 +27,7 @@ PAGE = {
     "no": "no",
     "not_done": "not done",
     "none": "none",
+    "withheld": "not shown: fewer than five",
     "not_shown": "not shown: fewer than five ratings",
     "made_by": "Made by tpr-outcomes {version}. The numbers are in the tables beside this file.",
     "table_note": "Scroll sideways to see all columns.",
@@ -140,6 +141,16 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "total": "Middle total (half lie between)",
         },
     ),
+    "responders": (
+        "Patients whose last {outcome} was better than the first by an amount somebody called important",
+        {
+            "cut": "Better by",
+            "who": "Who calls it important",
+            "n": "Patients",
+            "share": "Share (patients)",
+            "interval": "95% interval",
+        },
+    ),
     "bands": (
         "{outcome_capital} after similar totals, against the lowest, at the same visit",
         {
@@ -183,6 +194,13 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     "plan": ("Plan as run", {"setting": "Setting", "value": "Value"}),
 }
 """Caption and column heads of each table."""
+
+IMPORTANCE = {
+    "recommendation": "an expert group",
+    "patients": "patients in published studies",
+    "spread": "half the spread (standard deviation) of first ratings in this record",
+}
+"""Ways of saying how much matters."""
 
 STAGES = {"reading": "while reading", "analysis": "in the analysis"}
 
@@ -262,6 +280,10 @@ CHECK_WORDS = {
 }
 
 CLAIM_COUNT = "Of thirty claims: {counts}."
+RESPONDER_NOTE = (
+    "The last rating is the last one written down, whenever that was. Time alone makes many better: these "
+    "shares say who got better, not why."
+)
 FITTED_NOTE = (
     "Change of {outcome} from none to the 95% point of each explanation's own dose; intervals take a "
     "searched place as known."
