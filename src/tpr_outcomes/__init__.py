@@ -18,6 +18,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     # what happened to whom
     "read_visits": "tpr_outcomes.cohort.visits",
+    "read_record": "tpr_outcomes.cohort.tables",
+    "check_record": "tpr_outcomes.cohort.tables",
+    "Record": "tpr_outcomes.cohort.record",
     "check_visits": "tpr_outcomes.cohort.visits",
     "Visits": "tpr_outcomes.cohort.visits",
     "Columns": "tpr_outcomes.cohort.columns",
@@ -63,8 +66,11 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.cohort.columns import Columns as Columns
     from tpr_outcomes.cohort.derive import ratings as ratings
     from tpr_outcomes.cohort.problems import Problem as Problem
+    from tpr_outcomes.cohort.record import Record as Record
     from tpr_outcomes.cohort.scales import SCALES as SCALES
     from tpr_outcomes.cohort.scales import Scale as Scale
+    from tpr_outcomes.cohort.tables import check_record as check_record
+    from tpr_outcomes.cohort.tables import read_record as read_record
     from tpr_outcomes.cohort.visits import Visits as Visits
     from tpr_outcomes.cohort.visits import check_visits as check_visits
     from tpr_outcomes.cohort.visits import read_visits as read_visits

@@ -17,7 +17,9 @@ from tpr_outcomes.cohort.checking import CheckReport
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.scales import SCALES
-from tpr_outcomes.cohort.visits import Visits, check_visits, read_visits
+from tpr_outcomes.cohort.tables import check_record as check_tables
+from tpr_outcomes.cohort.tables import read_record
+from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.datasets import EXAMPLES, example_file, load_vickers_visits
 from tpr_outcomes.errors import DatasetError, PlanError, SourceError
 
@@ -43,6 +45,7 @@ _WANTED = {
     "seed": "a whole number from 0",
     "self_check": f"a whole number of simulated clinics from 0 (none) to {MOST_CLINICS:,}",
     "columns": 'a table [columns] with lines such as pain = "your column"',
+    "tables": 'tables such as [tables.diary] with lines such as hours = "your column"',
 }
 
 
@@ -67,6 +70,8 @@ class AnalysisPlan(BaseModel):
         Simulated clinics like this one, without an effect, to try the procedure on; 0 for none.
     columns : dict of str to str
         The user's names for our columns; used when the record is read.
+    tables : dict of str to dict
+        The same for the optional tables, by name.
 
     Examples
     --------
@@ -84,6 +89,7 @@ class AnalysisPlan(BaseModel):
     seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
     self_check: int = Field(default=0, ge=0, le=MOST_CLINICS)
     columns: dict[str, str] = Field(default_factory=dict)
+    tables: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @field_validator("scale")
     @classmethod
@@ -169,49 +175,73 @@ def _fault(fault: Mapping[str, Any]) -> str:
 def open_record(
     source: str, plan: AnalysisPlan, *, columns: Columns | None = None, sheet: str | None = None
 ) -> tuple[Visits, AnalysisPlan]:
-    """Read a file, one of the examples or the headache trial.
+    """Read the visits of a record; as :func:`open_tables`, without the other tables."""
+    record, plan = open_tables(source, plan, columns=columns, sheet=sheet)
+    return record.visits, plan
+
+
+def open_tables(
+    source: str,
+    plan: AnalysisPlan,
+    *,
+    columns: Columns | None = None,
+    sheet: str | None = None,
+    tables: Mapping[str, str] | None = None,
+) -> tuple[Record, AnalysisPlan]:
+    """Read a record with all its tables, one of the examples or the headache trial.
 
     Parameters
     ----------
     source : str
-        A path, ``"example:threshold"``, ``"example:nothing"`` or ``"vickers"``.
+        A path (of a file, or of a folder with a file called visits), ``"example:threshold"``,
+        ``"example:nothing"`` or ``"vickers"``.
     plan : AnalysisPlan
         Says how the file is to be read. Unless it names a dose, that of the headache trial is sessions.
     columns : Columns, optional
         The user's names for our columns; in place of the plan's.
     sheet : str, optional
         Sheet of a workbook.
+    tables : mapping of str to str, optional
+        Files of the optional tables, where they are not in the workbook or folder itself.
 
     Returns
     -------
-    visits : Visits
+    record : Record
     plan : AnalysisPlan
         With the dose the record has.
 
     Raises
     ------
     SourceError, DataError, PlanError, DatasetError
-        As :func:`~tpr_outcomes.cohort.visits.read_visits` and :mod:`tpr_outcomes.datasets`.
+        As :func:`~tpr_outcomes.cohort.tables.read_record` and :mod:`tpr_outcomes.datasets`.
     """
     named = _named(source, columns=columns, sheet=sheet)
     if named == "vickers":
         dose = None if "dose" in plan.model_fields_set else "sessions"
-        return load_vickers_visits(), AnalysisPlan.load(plan, dose=dose)
+        return Record(load_vickers_visits()), AnalysisPlan.load(plan, dose=dose)
     path = example_file(named) if named else source
-    mapping = columns if columns is not None else Columns(plan.columns)
-    return read_visits(path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet), plan
+    mapping = columns if columns is not None else Columns(plan.columns, plan.tables)
+    record = read_record(
+        path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet, tables=tables
+    )
+    return record, plan
 
 
 def check_record(
-    source: str, plan: AnalysisPlan, *, columns: Columns | None = None, sheet: str | None = None
+    source: str,
+    plan: AnalysisPlan,
+    *,
+    columns: Columns | None = None,
+    sheet: str | None = None,
+    tables: Mapping[str, str] | None = None,
 ) -> CheckReport:
-    """Look for everything that is wrong with a file (or an example); see :func:`open_record`."""
+    """Look for everything that is wrong with a record (or an example); see :func:`open_tables`."""
     named = _named(source, columns=columns, sheet=sheet)
     if named == "vickers":
         raise PlanError("The headache trial is not a file of visits; there is nothing to check. Name a file.")
     path = example_file(named) if named else source
-    mapping = columns if columns is not None else Columns(plan.columns)
-    return check_visits(path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet)
+    mapping = columns if columns is not None else Columns(plan.columns, plan.tables)
+    return check_tables(path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet, tables=tables)
 
 
 def _named(source: str, *, columns: Columns | None, sheet: str | None) -> str:
@@ -286,13 +316,13 @@ def evaluate(
         claims = answer_claims(evidence, decision, record)
         checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
     tell("evaluated", 1.0)
-    unused = set() if chosen.self_check else {"self_check"}
+    unused = {name for name in ("self_check", "tables") if not getattr(chosen, name)}
     settings = {
         **chosen.model_dump(exclude=unused),
         "scale": visits.scale.name,
         "rated": visits.rated,
     }
-    return Evaluation(settings, visits, evidence, decision, finding, claims, checked)
+    return Evaluation(settings, visits, evidence, decision, finding, claims, checked, record)
 
 
 def _on_its_like(

@@ -315,6 +315,60 @@ class TestCheck:
         assert "none.csv" in err
 
 
+class TestOptionalTables:
+    """A table that is named or lies in the folder is read; a fault in it is told and stops nothing."""
+
+    @pytest.fixture
+    def diaries(self, tmp_path: Path) -> tuple[Path, Path]:
+        head = "patient,visit,hours,soreness\n"
+        rows = [f"{p},{v},{h},{3 if h < 24 else 0}" for p in range(1, 9) for v in (1, 2) for h in (1, 24, 48)]
+        fine, faulty = tmp_path / "fine.csv", tmp_path / "faulty.csv"
+        fine.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+        faulty.write_text(head + "1,1,1,11\n9,1,1,2\n", encoding="utf-8")
+        return fine, faulty
+
+    def test_are_checked_with_the_visits(
+        self, capsys: pytest.CaptureFixture[str], good: Path, diaries: tuple[Path, Path]
+    ) -> None:
+        fine, faulty = diaries
+        assert run(capsys, "check", good, "--diary", fine)[0] == errors.EXIT_OK
+        status, out, _ = run(capsys, "check", good, "--diary", faulty)
+        assert status == errors.DataError.exit_code
+        assert "diary, line 2, column soreness" in out
+        assert "2 errors" in out
+
+    def test_never_stop_the_verdict(
+        self, capsys: pytest.CaptureFixture[str], good: Path, diaries: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        verdicts = []
+        for name, options in (("a", []), ("b", ["--diary", diaries[0]]), ("c", ["--diary", diaries[1]])):
+            status, _, err = run(
+                capsys, "evaluate", good, "--out", tmp_path / name, "--replicates", 99, *options
+            )
+            assert status == errors.EXIT_OK
+            assert ("Table not used (out_of_range)" in err) == (name == "c")
+            verdicts.append(json.loads((tmp_path / name / "verdict.json").read_text(encoding="utf-8")))
+        answers_ = [{c["claim"]: c for c in verdict["claims"]} for verdict in verdicts]
+        assert [verdict["verdict"] for verdict in verdicts] == ["not_identifiable"] * 3
+        assert [[t["used"] for t in verdict["data"]["tables"]] for verdict in verdicts] == [
+            [],
+            [True],
+            [False],
+        ]
+        assert answers_[2]["C7"]["answer"] == "not recorded"
+
+    def test_lie_beside_the_visits_in_a_folder(
+        self, capsys: pytest.CaptureFixture[str], good: Path, diaries: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "clinic"
+        folder.mkdir()
+        good.rename(folder / "visits.csv")
+        diaries[1].rename(folder / "diary.csv")
+        status, out, _ = run(capsys, "check", folder)
+        assert status == errors.DataError.exit_code
+        assert "diary, line 2, column soreness" in out
+
+
 class TestDescribe:
     def test_prints_three_tables(self, capsys: pytest.CaptureFixture[str], good: Path) -> None:
         status, out, err = run(capsys, "describe", good)

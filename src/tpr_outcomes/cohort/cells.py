@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,7 +185,7 @@ def read_cells(raw: RawTable, *, columns: Mapping[str, str], scale: Scale) -> Re
     PlanError
         When ``columns`` names a column the source does not have.
     """
-    where, doubled = _find_columns(raw.header, columns)
+    where, doubled = find_columns(raw.header, columns)
     text = {name: raw.cells[index] for name, index in where.items()}
     blank = {
         name: each_text(cells, lambda cell: cell.casefold() in BLANK, bool) for name, cells in text.items()
@@ -204,14 +204,14 @@ def read_cells(raw: RawTable, *, columns: Mapping[str, str], scale: Scale) -> Re
         raw=raw,
         where=where,
         doubled=doubled,
-        unknown=_unknown_columns(raw, where, doubled),
+        unknown=unknown_columns(raw, where, doubled),
         scale=scale,
         text=text,
         blank=blank,
         numbers=numbers,
         not_sought=_not_sought(text, raw.n_rows),
         patient=patient,
-        dates=_read_dates(text["date"]) if "date" in text else None,
+        dates=read_dates(text["date"]) if "date" in text else None,
     )
 
 
@@ -297,10 +297,23 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
 
 
-def _find_columns(
-    header: tuple[str, ...], columns: Mapping[str, str]
+def find_columns(
+    header: tuple[str, ...], columns: Mapping[str, str], names: Sequence[str] = CANONICAL
 ) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
-    """Match canonical names to columns: as the map says, else by our own name."""
+    """Match our names to columns: as the map says, else by our own name.
+
+    Returns
+    -------
+    where : dict of str to int
+        First column of each name found.
+    doubled : dict of str to tuple of int
+        Names that more than one column bears.
+
+    Raises
+    ------
+    PlanError
+        When ``columns`` names a column the source does not have.
+    """
     plain = [plain_name(name) for name in header]
     where: dict[str, int] = {}
     doubled: dict[str, tuple[int, ...]] = {}
@@ -317,7 +330,7 @@ def _find_columns(
         if len(hits) > 1:
             doubled[name] = tuple(hits)
     mapped = set(where.values())
-    for name in CANONICAL:
+    for name in names:
         hits = [i for i, text in enumerate(plain) if text == name and i not in mapped]
         if name in where or not hits:
             continue
@@ -327,7 +340,7 @@ def _find_columns(
     return where, doubled
 
 
-def _unknown_columns(
+def unknown_columns(
     raw: RawTable, where: Mapping[str, int], doubled: Mapping[str, tuple[int, ...]]
 ) -> tuple[int, ...]:
     """Return the columns that hold something and are not used."""
@@ -368,7 +381,7 @@ def read_sought(text: str) -> bool | None:
     return True if word in _YES else None
 
 
-def _read_dates(cells: Texts) -> Dates:
+def read_dates(cells: Texts) -> Dates:
     """Read dates; the order of day and month is taken from the whole column or not at all."""
     codes, texts = codes_of(cells)
     pairs = [(int(m[1]), int(m[2])) for m in (_SLASHED.fullmatch(text) for text in texts) if m]

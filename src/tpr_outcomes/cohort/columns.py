@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from tpr_outcomes.cohort.cells import CANONICAL
+from tpr_outcomes.cohort.schemas import SCHEMAS
 from tpr_outcomes.errors import PlanError, SourceError
 
 
@@ -22,6 +23,8 @@ class Columns:
     mapping : mapping of str to str
         ``{"patient": "PatID", "pain": "NRS now"}``. Names not listed are looked for under the
         toolkit's own name.
+    tables : mapping of str to mapping, optional
+        The same for the optional tables: ``{"diary": {"hours": "h after"}}``.
 
     Raises
     ------
@@ -35,27 +38,21 @@ class Columns:
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse unknown names and columns used twice."""
         object.__setattr__(self, "mapping", dict(self.mapping))
-        for name, user_name in self.mapping.items():
-            if name not in CANONICAL:
-                near = difflib.get_close_matches(str(name), CANONICAL, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise PlanError(
-                    f"The column map has {name!r}, which is not a column this toolkit knows.{hint} "
-                    f"Known columns: {', '.join(CANONICAL)}."
-                )
-            if not str(user_name).strip():
-                raise PlanError(f"The column map has no name for {name!r}; write the name of your column.")
-        users = [str(value).strip() for value in self.mapping.values()]
-        if len(set(users)) < len(users):
-            raise PlanError("The column map uses one column of the file for two purposes; name each once.")
+        object.__setattr__(self, "tables", {name: dict(its) for name, its in self.tables.items()})
+        _require_valid(self.mapping, CANONICAL, "The column map")
+        for name, its in self.tables.items():
+            if name not in SCHEMAS:
+                raise PlanError(f"The column map has a table {name!r}; the tables are {', '.join(SCHEMAS)}.")
+            _require_valid(its, SCHEMAS[name].names, f"The column map of {name}")
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
-        """Read the ``[columns]`` table of a TOML file.
+        """Read the ``[columns]`` table of a TOML file, and ``[tables.diary]`` and the like.
 
         Parameters
         ----------
@@ -82,12 +79,31 @@ class Columns:
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise PlanError(f"The column map is not valid TOML: {error}.") from error
-        table = content.get("columns")
+        table, others = content.get("columns"), content.get("tables", {})
         if not isinstance(table, dict):
             raise PlanError(
                 'The column map has no [columns] table; write [columns] and below it patient = "…".'
             )
-        for name, user_name in table.items():
+        if not isinstance(others, dict) or not all(isinstance(its, dict) for its in others.values()):
+            raise PlanError('Other tables of the column map are written as [tables.diary], hours = "…".')
+        for name, user_name in (pair for its in (table, *others.values()) for pair in its.items()):
             if not isinstance(user_name, str):
                 raise PlanError(f"The column map needs a column name in quotes for {name!r}.")
-        return cls(table)
+        return cls(table, others)
+
+
+def _require_valid(mapping: Mapping[str, str], known: Sequence[str], what: str) -> None:
+    """Raise unless a map has known keys, and each column of the file once."""
+    for name, user_name in mapping.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise PlanError(
+                f"{what} has {name!r}, which is not a column this toolkit knows.{hint} "
+                f"Known columns: {', '.join(known)}."
+            )
+        if not str(user_name).strip():
+            raise PlanError(f"{what} has no name for {name!r}; write the name of your column.")
+    users = [str(value).strip() for value in mapping.values()]
+    if len(set(users)) < len(users):
+        raise PlanError(f"{what} uses one column of the file for two purposes; name each once.")

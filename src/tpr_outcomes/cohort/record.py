@@ -10,9 +10,6 @@ import pandas as pd
 from tpr_outcomes.cohort.problems import Problem
 from tpr_outcomes.cohort.visits import Visits
 
-TABLES = ("sites", "diary", "events", "patients")
-"""Optional tables of a record, beside the visits."""
-
 
 @dataclass(frozen=True, eq=False)
 class Record:
@@ -37,7 +34,7 @@ class Record:
     problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """Return a table by name, ``"visits"`` or one of :data:`TABLES`; None where there is none."""
+        """Return a table by name, the visits among them; None where there is none."""
         if name == "visits":
             return self.visits.table
         found: pd.DataFrame | None = {

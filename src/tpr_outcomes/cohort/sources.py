@@ -34,6 +34,8 @@ Ints = npt.NDArray[np.int64]
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+TABLES = ("sites", "diary", "events", "patients")
+"""Optional tables of a record, beside the visits: sheets of these names are read as such."""
 _DELIMITERS = ",;\t"
 _SEPARATOR_LINE = 16
 
@@ -267,33 +269,69 @@ def _split(body: bytes, delimiter: str, skipped: int) -> Iterator[tuple[int, lis
 # --- spreadsheets and frames ----------------------------------------------------------------------
 
 
+_DAMAGED = (
+    "The spreadsheet cannot be opened: it may be damaged, protected by a password, or another kind "
+    "of file under this name. Open it in the spreadsheet program and save it without a password."
+)
+
+
+def _open_workbook(content: bytes) -> CalamineWorkbook:
+    """Open a workbook held in memory."""
+    try:
+        return CalamineWorkbook.from_filelike(io.BytesIO(content))
+    except CalamineError as error:
+        raise SourceError(_DAMAGED) from error
+
+
 def _read_sheet(content: bytes, *, sheet: str | None) -> RawTable:
     """Read one sheet of a workbook."""
+    book = _open_workbook(content)
+    name = _choose_sheet(book.sheet_names, sheet)
     try:
-        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
-        name = _choose_sheet(book.sheet_names, sheet)
         values = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except CalamineError as error:
-        raise SourceError(
-            "The spreadsheet cannot be opened: it may be damaged, protected by a password, or another kind "
-            "of file under this name. Open it in the spreadsheet program and save it without a password."
-        ) from error
+        raise SourceError(_DAMAGED) from error
     rows = [(number, [_as_text(cell) for cell in row]) for number, row in enumerate(values, start=1)]
     return _assemble(
         rows,
         kind="excel",
         sha256=hashlib.sha256(content).hexdigest(),
         sheet=name,
-        other_sheets=len(book.sheet_names) - 1 if sheet is None and name.strip().lower() != "visits" else 0,
+        other_sheets=_unread(book.sheet_names, name) if sheet is None else 0,
     )
 
 
+def sheet_names(source: str | Path | FileContent | pd.DataFrame) -> tuple[str, ...]:
+    """Return the names of a workbook's sheets; none for any other kind of source.
+
+    Raises
+    ------
+    SourceError
+        As :func:`read_source`.
+    """
+    if isinstance(source, pd.DataFrame):
+        return ()
+    path = Path(source.name if isinstance(source, FileContent) else source)
+    if path.suffix.lower() not in SHEET_SUFFIXES:
+        return ()
+    content = source.content if isinstance(source, FileContent) else read_file(path, text=False)
+    return tuple(_open_workbook(content).sheet_names)
+
+
+def _unread(names: Sequence[str], read: str) -> int:
+    """Count the sheets nobody reads beside the one that was taken for want of one called Visits."""
+    if read.strip().lower() == "visits":
+        return 0
+    return sum(name != read and name.strip().lower() not in TABLES for name in names)
+
+
 def _choose_sheet(names: Sequence[str], wanted: str | None) -> str:
-    """Return the sheet asked for, else the one called Visits, else the first."""
+    """Return the sheet asked for, else the one called Visits, else the first that is no other table."""
     if not names:
         raise SourceError("The workbook has no sheets; save the visits as a sheet of their own.")
     if wanted is None:
-        return next((name for name in names if name.strip().lower() == "visits"), names[0])
+        others = [name for name in names if name.strip().lower() not in TABLES]
+        return next((name for name in others if name.strip().lower() == "visits"), (*others, names[0])[0])
     if wanted in names:
         return wanted
     near = difflib.get_close_matches(wanted, names, n=1)

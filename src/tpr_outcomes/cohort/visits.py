@@ -242,7 +242,7 @@ def read_visits(
     report, record = check_source(source, columns=columns, scale=scale, rated=rated, sheet=sheet)
     if report.errors:
         raise DataError(complaint(report), report.problems)
-    return _build(record, rated=rated, problems=report.problems)
+    return build_visits(record, rated=rated, problems=report.problems)
 
 
 def check_visits(
@@ -296,14 +296,19 @@ def first_rows(patient: Ints) -> Ints:
     return np.maximum.accumulate(np.where(opens, index, 0))
 
 
-def _build(record: Record, *, rated: Rated, problems: tuple[Problem, ...]) -> Visits:
-    """Make the table of a record without errors: sort, number, code."""
+def row_order(record: Record) -> Ints:
+    """Return the rows of a record without errors in the order of the visits made of it."""
+    key = record.numbers.get("visit", record.moment)
+    assert key is not None  # one of the columns is required, without blanks
+    return np.lexsort((key, record.patient)).astype(np.int64)
+
+
+def build_visits(record: Record, *, rated: Rated, problems: tuple[Problem, ...]) -> Visits:
+    """Make the visits of a record without errors: sort, number, code."""
     moment = record.moment
     if moment is not None and np.isnan(moment).any():
         moment = None  # a rule has warned that time is counted in visits
-    key = record.numbers.get("visit", moment)
-    assert key is not None  # one of the columns is required, without blanks
-    order = np.lexsort((key, record.patient))
+    order = row_order(record)
     patient = record.patient[order]
     first = first_rows(patient)
     table: dict[str, Any] = {"patient": patient, "visit": _numbered(record, order, first)}

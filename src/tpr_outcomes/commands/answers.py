@@ -11,8 +11,12 @@ import typer
 from tpr_outcomes.commands.screen import (
     AsJson,
     ColumnsFile,
+    DiaryFile,
+    EventsFile,
+    PatientsFile,
     PlanFile,
     Sheet,
+    SitesFile,
     Source,
     Workers,
     columns_map,
@@ -20,6 +24,7 @@ from tpr_outcomes.commands.screen import (
     progress_bar,
     say_warnings,
     show_table,
+    tables_given,
 )
 
 
@@ -38,6 +43,10 @@ def evaluate(
         int | None, typer.Option("--self-check", help="Try the test on so many simulated clinics like yours.")
     ] = None,
     workers: Workers = 1,
+    sites: SitesFile = None,
+    diary: DiaryFile = None,
+    events: EventsFile = None,
+    patients: PatientsFile = None,
 ) -> None:
     """Test the record and write a report: report.html, verdict.json, tables, figures, manifest."""
     from tpr_outcomes import analysis
@@ -50,12 +59,15 @@ def evaluate(
     )
     with progress_bar() as tell:
         tell("reading", 0.0)
-        visits, settings = analysis.open_record(source, settings, columns=columns_map(columns), sheet=sheet)
+        tables = tables_given(sites, diary, events, patients)
+        record, settings = analysis.open_tables(
+            source, settings, columns=columns_map(columns), sheet=sheet, tables=tables
+        )
         result = analysis.evaluate(
-            visits, settings, workers=workers, progress=lambda what, share: tell(what, 0.1 + 0.3 * share)
+            record, settings, workers=workers, progress=lambda what, share: tell(what, 0.1 + 0.3 * share)
         )
         page = write_report(result, out, progress=lambda what, share: tell(what, 0.4 + 0.6 * share))
-    say_warnings(visits, source)
+    say_warnings(record, source)
     data = result.to_dict()["data"]
     print(_account(data if isinstance(data, dict) else {}))
     print("\n".join(["", result.sentence, *result.self_check_sentences, "", f"Report: {out / page.name}"]))

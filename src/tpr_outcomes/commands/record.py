@@ -10,8 +10,12 @@ import typer
 from tpr_outcomes.commands.screen import (
     AsJson,
     ColumnsFile,
+    DiaryFile,
+    EventsFile,
+    PatientsFile,
     PlanFile,
     Sheet,
+    SitesFile,
     Source,
     cells_of,
     columns_map,
@@ -20,6 +24,7 @@ from tpr_outcomes.commands.screen import (
     say_problems,
     say_warnings,
     show_table,
+    tables_given,
 )
 from tpr_outcomes.errors import EXIT_OK, DataError
 
@@ -30,12 +35,17 @@ def check(
     columns: ColumnsFile = None,
     sheet: Sheet = None,
     json: AsJson = False,
+    sites: SitesFile = None,
+    diary: DiaryFile = None,
+    events: EventsFile = None,
+    patients: PatientsFile = None,
 ) -> None:
     """List everything that is wrong with a file, and what to do about each."""
     from tpr_outcomes import analysis
 
     settings = analysis.AnalysisPlan.load(plan)
-    report = analysis.check_record(source, settings, columns=columns_map(columns), sheet=sheet)
+    tables = tables_given(sites, diary, events, patients)
+    report = analysis.check_record(source, settings, columns=columns_map(columns), sheet=sheet, tables=tables)
     if json:
         rows = report.to_frame().to_dict(orient="records")
         head = {"schema": "tpr-outcomes/check/1", "ok": report.ok, "rows": report.n_rows}
@@ -59,6 +69,7 @@ def describe(
     """Describe the record before any model: who is in it, ratings by visit, who stopped."""
     from tpr_outcomes import analysis
     from tpr_outcomes.cohort.describe import attrition, by_visit, table_one
+    from tpr_outcomes.cohort.record import Record
 
     settings = analysis.AnalysisPlan.load(plan)
     visits, _ = analysis.open_record(source, settings, columns=columns_map(columns), sheet=sheet)
@@ -74,6 +85,6 @@ def describe(
         }
         print(jsonlib.dumps(records, indent=2, ensure_ascii=False))
         return
-    say_warnings(visits, source)
+    say_warnings(Record(visits), source)
     for title, frame in frames.items():
         show_table(title, list(frame.columns), cells_of(frame))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tpr_outcomes.cohort.columns import Columns
     from tpr_outcomes.cohort.problems import Problem
-    from tpr_outcomes.cohort.visits import Visits
+    from tpr_outcomes.cohort.record import Record
 
 MOST_SHOWN = 200
 """With more problems than this they are listed by rule, not one by one."""
@@ -32,12 +32,23 @@ PLAIN_WIDTH = 160
 """Width of tables when the output is not a terminal."""
 
 Source = Annotated[
-    str, typer.Argument(help="A CSV or Excel file, example:threshold, example:nothing, or vickers.")
+    str,
+    typer.Argument(
+        help="A CSV or Excel file, a folder with visits, example:threshold, example:nothing, or vickers."
+    ),
 ]
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="TOML file with the settings of the analysis.")]
 ColumnsFile = Annotated[
     Path | None, typer.Option("--columns", help="TOML file whose [columns] say what your columns are called.")
 ]
+SitesFile = Annotated[
+    Path | None, typer.Option("--sites", help="Table of sites: one row per muscle and visit.")
+]
+DiaryFile = Annotated[Path | None, typer.Option("--diary", help="Table of diary entries after visits.")]
+EventsFile = Annotated[
+    Path | None, typer.Option("--events", help="Table of adverse events, other treatments, medicine, advice.")
+]
+PatientsFile = Annotated[Path | None, typer.Option("--patients", help="Table of patients.")]
 Sheet = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.")]
 Workers = Annotated[int, typer.Option("--workers", help="Processes; the numbers do not depend on it.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")]
@@ -51,6 +62,14 @@ def columns_map(path: Path | None) -> Columns | None:
     from tpr_outcomes.cohort.columns import Columns
 
     return None if path is None else Columns.from_toml(path)
+
+
+def tables_given(
+    sites: Path | None, diary: Path | None, events: Path | None, patients: Path | None
+) -> dict[str, str]:
+    """Files of optional tables that were named."""
+    given = {"sites": sites, "diary": diary, "events": events, "patients": patients}
+    return {name: str(path) for name, path in given.items() if path is not None}
 
 
 def _quiet(what: str, share: float) -> None:
@@ -132,12 +151,14 @@ def _by_rule(problems: Sequence[Problem]) -> list[list[str]]:
     ]
 
 
-def say_warnings(visits: Visits, source: str) -> None:
+def say_warnings(record: Record, source: str) -> None:
     """Say on standard error, rule by rule, what in the record deserves a look."""
-    for _, places, first, rule, message, _ in _by_rule(visits.problems):
+    problems = [*record.visits.problems, *(p for found in record.problems.values() for p in found)]
+    for severity, places, first, rule, message, _ in _by_rule(problems):
         where = first if places == "1" else f"{places} places, first {first}"
-        print(f"Warning ({rule}): {message} [{where}]", file=sys.stderr)
-    if visits.problems:
+        kind = "Warning" if severity == "warning" else "Table not used"
+        print(f"{kind} ({rule}): {message} [{where}]", file=sys.stderr)
+    if problems:
         print(f"See them all with: tpr check {source}", file=sys.stderr)
 
 

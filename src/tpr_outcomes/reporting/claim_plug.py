@@ -35,7 +35,7 @@ class Need:
     Attributes
     ----------
     table : str
-        ``"visits"`` or one of :data:`tpr_outcomes.cohort.record.TABLES`.
+        ``"visits"`` or one of :data:`tpr_outcomes.cohort.sources.TABLES`.
     columns : tuple of str
         Each with anything in it.
     kind : str

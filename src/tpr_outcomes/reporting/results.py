@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from tpr_outcomes.cohort.record import Record
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import BOUND_ERRORS, Decision, Evidence
 from tpr_outcomes.inference.falsify import Check
@@ -63,6 +64,8 @@ class Evaluation:
         One answer per claim, C1 to C30.
     self_check : SelfCheck or None
         What the procedure says of clinics shaped like this one; None unless it was asked for.
+    record : Record or None
+        The visits with the optional tables beside them; None where there are only visits.
     """
 
     plan: Mapping[str, Json]
@@ -72,6 +75,7 @@ class Evaluation:
     finding: Finding
     claims: tuple[Finding, ...]
     self_check: SelfCheck | None = None
+    record: Record | None = None
 
     @property
     def verdict(self) -> str:
@@ -124,7 +128,7 @@ class Evaluation:
             "delta_bic": None if e.test is None else e.test.criteria.delta_bic,
             "checks": {"mundlak": _check(e.mundlak), "lead": _check(e.lead)},
             "design": _design(e, self.decision),
-            "data": data_summary(self.visits, e),
+            "data": data_summary(self.visits, e) | {"tables": _tables(self.record)},
             "rule": {"name": self.finding.rule.name, "version": self.finding.rule.version},
             "claims": [_claim(c) for c in self.claims],
             "seed": e.seed,
@@ -169,6 +173,18 @@ def _p_values(e: Evidence) -> dict[str, Json]:
         return {"dose": None, "threshold": {}, "threshold_max": None}
     scores = e.test.scores
     return {"dose": scores.p_dose, "threshold": dict(scores.p_values), "threshold_max": scores.p_threshold}
+
+
+def _tables(record: Record | None) -> list[Json]:
+    """What the optional tables hold, and what was found in them."""
+    found: list[Json] = []
+    for name, problems in (record.problems if record is not None else {}).items():
+        table = record.table(name) if record is not None else None
+        counts = Counter(problem.severity for problem in problems)
+        row: dict[str, Json] = {"table": name, "rows": 0 if table is None else len(table)}
+        row |= {"used": table is not None, "errors": counts["error"], "warnings": counts["warning"]}
+        found.append(row)
+    return found
 
 
 def _claim(finding: Finding) -> dict[str, Json]:
