@@ -222,6 +222,7 @@ def test_the_flow_adds_up_and_says_every_count(gaps: Evaluation) -> None:
         shown.first_ratings,
         shown.ratings,
         *shown.left_out.values(),
+        shown.patients,
     ):
         assert f"{count:,}" in words
 
@@ -233,6 +234,20 @@ def test_the_flow_of_a_file_adds_up(tmp_path: Path) -> None:
     shown = shows.flow(read_visits(path), evaluate(read_visits(path), replicates=99).evidence)
     assert shown.adds_up
     assert (shown.visits, shown.first_ratings, shown.ratings) == (5, 2, 2)
+    assert (shown.patients, shown.patients_left_out) == (3, {"single_rating": 1})
+
+
+def test_the_flow_counts_every_patient_once_with_a_reason() -> None:
+    visits = Visits.from_arrays(
+        patient=[0, 0, 1, 1, 2, 3, 3, 4, 4, 4],
+        visit=[1, 2, 1, 2, 1, 1, 2, 1, 2, 3],
+        pain=[6.0, 5.0, np.nan, 4.0, 7.0, np.nan, np.nan, 8.0, 7.0, 6.0],
+        twitches=[3.0] * 10,
+    )
+    shown = shows.flow(visits, evaluate(visits, replicates=99).evidence)
+    assert shown.adds_up
+    assert (shown.patients, shown.first_ratings) == (5, 2)
+    assert shown.patients_left_out == {"no_first_rating": 1, "no_rating": 1, "single_rating": 1}
 
 
 # --- words ----------------------------------------------------------------------------------------

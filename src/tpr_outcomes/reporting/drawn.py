@@ -190,7 +190,7 @@ class DesignPicture:
 
 @dataclass(frozen=True)
 class Flow:
-    """Where every row of the record went; the counts add up.
+    """Where every row and every patient of the record went; the counts add up.
 
     Attributes
     ----------
@@ -199,6 +199,8 @@ class Flow:
         Rows that are not visits, by rule.
     visits, patients : int
         What was read.
+    patients_left_out : dict of str to int
+        Patients without a first and a usable later rating, by reason.
     left_out : dict of str to int
         Visits that are neither a first rating nor analysed, by rule.
     first_ratings : int
@@ -211,15 +213,18 @@ class Flow:
     not_kept: dict[str, int]
     visits: int
     patients: int
+    patients_left_out: dict[str, int]
     left_out: dict[str, int]
     first_ratings: int
     ratings: int
 
     @property
     def adds_up(self) -> bool:
-        """Whether every row is accounted for once."""
+        """Whether every row and every patient is accounted for once."""
         kept = self.first_ratings + self.ratings + sum(self.left_out.values())
-        return self.visits == kept and self.rows_read == self.visits + sum(self.not_kept.values())
+        people = self.first_ratings + sum(self.patients_left_out.values())
+        read = self.visits + sum(self.not_kept.values())
+        return self.visits == kept and self.rows_read == read and self.patients == people
 
 
 def courses(visits: Visits, evidence: Evidence) -> Courses | None:
@@ -342,7 +347,30 @@ def flow(visits: Visits, evidence: Evidence) -> Flow:
         not_kept=dict(not_kept),
         visits=visits.n_visits,
         patients=visits.n_patients,
+        patients_left_out=_patients_left_out(visits, evidence),
         left_out=left_out,
         first_ratings=evidence.ratings.n_patients,
         ratings=int(evidence.ratings.pain.size),
     )
+
+
+def _patients_left_out(visits: Visits, evidence: Evidence) -> dict[str, int]:
+    """Patients who are not analysed, each counted under the first reason that holds."""
+    table = visits.table
+    analysed = set(table["patient"].to_numpy()[evidence.ratings.row])
+    counts: Counter[str] = Counter()
+    for patient, rows in table.groupby("patient", sort=True):
+        if patient in analysed:
+            continue
+        pain = rows["pain"].notna().to_numpy()
+        later = bool(pain[1:].any())
+        counts[
+            "no_rating"
+            if not pain.any()
+            else "no_first_rating"
+            if not pain[0]
+            else "no_usable_rating"
+            if later
+            else "single_rating"
+        ] += 1
+    return dict(sorted(counts.items()))

@@ -105,7 +105,7 @@ def profile_label(picture: ProfilePicture, called: Terms) -> str:
 
 
 def flow_boxes(flow: Flow, called: Terms) -> tuple[list[tuple[str, str]], list[tuple[str, list[str]]]]:
-    """Title and detail of the three boxes, and of the two asides between them."""
+    """Title and detail of the four boxes, and of the three asides between them."""
     texts = {
         "rows": f"{flow.rows_read:,}",
         "visits": f"{flow.visits:,}",
@@ -115,13 +115,18 @@ def flow_boxes(flow: Flow, called: Terms) -> tuple[list[tuple[str, str]], list[t
     }
     boxes = [
         (fill(title, called, **texts), fill(detail, called, **texts))
-        for title, detail in (say.FLOW["read"], say.FLOW["visits"], say.FLOW["analysed"])
+        for title, detail in (say.FLOW[key] for key in ("read", "visits", "people", "analysed"))
     ]
     asides = []
-    for key, counts in (("not_kept", flow.not_kept), ("left_out", flow.left_out)):
+    for key, counts in (
+        ("not_kept", flow.not_kept),
+        ("patients_left_out", flow.patients_left_out),
+        ("left_out", flow.left_out),
+    ):
+        write = small_count if key == "patients_left_out" else "{:,}".format
         lines = [
-            str(say.FLOW["line"]).format(n=f"{n:,}", reason=say.FLOW_REASONS.get(rule, rule))
+            str(say.FLOW["line"]).format(n=write(n), reason=say.FLOW_REASONS.get(rule, rule))
             for rule, n in counts.items()
         ]
-        asides.append((str(say.FLOW[key]).format(n=f"{sum(counts.values()):,}"), lines))
+        asides.append((str(say.FLOW[key]).format(n=write(sum(counts.values()))), lines))
     return boxes, asides

@@ -159,6 +159,9 @@ def _flow(evaluation: Evaluation) -> Iterator[Row]:
     counts: dict[str, int] = {"rows_read": f.rows_read, "rows_not_used": sum(f.not_kept.values())}
     counts |= {f"rows_not_used:{rule}": n for rule, n in f.not_kept.items()}
     counts |= {"visits": f.visits, "patients": f.patients, "visits_left_out": sum(f.left_out.values())}
+    people = {f"patients_left_out:{rule}": n for rule, n in f.patients_left_out.items()}
+    people = {"patients_left_out": sum(f.patients_left_out.values()), **people}
+    counts |= {name: n for name, n in people.items() if not 0 < n < FEWEST_PER_VISIT}
     counts |= {f"visits_left_out:{rule}": n for rule, n in f.left_out.items()}
     counts |= {"first_ratings": f.first_ratings, "later_ratings": f.ratings}
     for name, n in counts.items():

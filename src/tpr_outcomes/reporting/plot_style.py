@@ -45,9 +45,9 @@ FULL: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 8, "zo
 EMPTY: dict[str, Any] = FULL | {"color": "white", "markeredgecolor": RED, "markeredgewidth": 1.8}
 """Marks of a rival that is beaten, and of one that is not."""
 
-WIDE = {"": (8.0, 4.5), "flow": (8.0, 3.7)}
+WIDE = {"": (8.0, 4.5), "flow": (8.0, 5.0)}
 """Size in inches for a screen or a page, by figure."""
-NARROW = {"": (4.0, 4.3), "flow": (4.0, 3.9)}
+NARROW = {"": (4.0, 4.3), "flow": (4.0, 5.2)}
 """Size for a telephone."""
 MARGINS: dict[str, tuple[float, float, float, float]] = {
     "courses": (0.75, 1.30, 0.85, 0.15),

@@ -228,7 +228,7 @@ def plot_flow(drawn: Flow, ax: Axes, called: Terms, *, narrow: bool = False) -> 
     ax.set_axis_off()
     ax.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
     boxes, asides = flow_boxes(drawn, called)
-    width, height, heights = 0.42, 0.20, (0.89, 0.5, 0.11)
+    width, height, heights = 0.42, 0.15, (0.92, 0.64, 0.36, 0.08)
     middle = 0.01 + width / 2
     shape = "round,pad=0,rounding_size=0.012"
     for (title, detail), y in zip(boxes, heights, strict=True):
@@ -245,7 +245,7 @@ def plot_flow(drawn: Flow, ax: Axes, called: Terms, *, narrow: bool = False) -> 
         y = (start + end) / 2
         ax.annotate("", (middle, end + height / 2), (middle, start - height / 2), arrowprops=arrow)
         ax.plot([middle, width + 0.03], [y, y], color=SOFT, linewidth=1.0)
-        text = {"va": "center", "fontsize": 10, "linespacing": 1.4, "gid": "aside"}
+        text = {"va": "center", "fontsize": 10, "linespacing": 1.35, "gid": "aside"}
         ax.text(width + 0.04, y, "\n".join([title, *lines]), **text)
     return ax
 

@@ -164,7 +164,7 @@ PICTURE_SCOPES = {
     "spread": "{ends}|by_visit|figures:spread|design:share_within_visit|setting",
     "rivals": "verdict|rivals|setting",
     "design": "design:searched|figures:design|setting",
-    "flow": "flow",
+    "flow": "flow|setting:small_count",
 }
 """Where captions and alternative texts take their numbers from; ends: the first and the last visit shown."""
 

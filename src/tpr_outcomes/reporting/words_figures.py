@@ -63,7 +63,8 @@ FLOW_REASONS = {
     "rating_missing": "not rated at this visit",
     "dose_unknown": "earlier count missing",
     "single_rating": "rated only once",
-    "no_usable_rating": "no later rating",
+    "no_rating": "never rated",
+    "no_usable_rating": "no later rating to use",
     "empty_row": "empty row",
 }
 """Short forms of the reasons for leaving a row out, by rule."""
@@ -71,8 +72,10 @@ FLOW_REASONS = {
 FLOW = {
     "read": ("Rows read: {rows}", "from the record"),
     "visits": ("Visits: {visits}", "patients: {patients}"),
+    "people": ("Analysed: {first}", "patients rated again"),
     "analysed": ("Later ratings: {ratings}", "first ratings: {first}"),
     "not_kept": "Rows not used: {n}",
+    "patients_left_out": "Patients left out: {n}",
     "left_out": "Visits left out: {n}",
     "line": "{n}  {reason}",
 }
@@ -127,7 +130,10 @@ FIGURES: dict[str, tuple[str, str]] = {
     ),
     "flow": (
         "From the record to the ratings analysed",
-        "Every row is counted once.",
+        (
+            "Every row and every patient is counted once. Visits left out include those of the patients left "
+            "out."
+        ),
     ),
 }
 """Title and caption of each figure, in the order they are written."""
