@@ -21,9 +21,8 @@ from scipy.special import stdtrit
 
 from tpr_outcomes.cohort.derive import Ratings
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.models import shapes
 from tpr_outcomes.models.fitting import LEVEL, Interval, interval, solve
-from tpr_outcomes.models.working import Working, full_rank
+from tpr_outcomes.models.working import Working, full_rank, generous
 
 Array = NDArray[np.float64]
 
@@ -159,8 +158,4 @@ def _dose_part(working: Working, share: Array) -> tuple[Array, Array] | None:
 
 def free_curve(working: Working) -> Array:
     """Straight line and bends at the 40% and 75% points of the positive doses, full rank, shape (n, k)."""
-    dose = working.ratings.dose_before
-    bends = np.quantile(dose[dose > 0], [0.40, 0.75])
-    return full_rank(
-        np.column_stack([dose / working.unit, *(shapes.hinge(dose, bend) / working.unit for bend in bends)])
-    )
+    return full_rank(generous(working.ratings.dose_before, working.unit))

@@ -101,6 +101,18 @@ class Working:
         """Orthonormal basis (n, p) of the whitened background columns."""
         return self._base[1]
 
+    @cached_property
+    def therapists(self) -> Array:
+        """Therapist columns (n, g - 1), rating order (see :func:`therapist_dummies`)."""
+        return therapist_dummies(self.ratings)
+
+    @cached_property
+    def kept(self) -> tuple[list[int], list[int]]:
+        """Columns that are not combinations of others: of the background, and of it with the dose curve."""
+        background = background_columns(self.ratings, self.time, self.basis, therapist=self.therapists)
+        rich = np.column_stack([self.nuisance, generous(self.ratings.dose_before, self.unit)])
+        return independent(background), independent(rich)
+
     def clear(self, white: Array) -> Array:
         """Whitened columns with the background projected out."""
         return np.asarray(white - self.x @ (self.x.T @ white))
@@ -118,7 +130,7 @@ def working_model(ratings: Ratings, *, higher_is_worse: bool = True) -> Working:
     time = gap_time(ratings, basis)
     nuisance = full_rank(background_columns(ratings, time, basis))
     unit = dose_unit(ratings.dose_before)
-    rich = full_rank(np.column_stack([nuisance, _generous(ratings.dose_before, unit)]))
+    rich = full_rank(np.column_stack([nuisance, generous(ratings.dose_before, unit)]))
     if ratings.pain.size < rich.shape[1] + 10:
         raise FitError(
             f"{ratings.pain.size} usable ratings are too few for a background of {rich.shape[1]} columns; "
@@ -157,9 +169,10 @@ def _start(y: Array, x: Array, random: str, residual: mixed.Residual) -> mixed.C
     return mixed.Covariance(sigma=float(residuals.std()) or 1.0, factor=factor, phi=phi, nugget=0.5)
 
 
-def _generous(dose_before: Array, unit: float) -> Array:
-    """Straight line and bends at the 40% and 75% points of the positive doses."""
-    positive = dose_before[dose_before > 0]
+def generous(dose_before: Array, unit: float, *, of: Array | None = None) -> Array:
+    """Straight line and bends at the 40% and 75% points of the positive doses (of others, if given)."""
+    of = dose_before if of is None else of
+    positive = of[of > 0]
     if positive.size == 0:
         return np.empty((dose_before.size, 0))
     bends = np.quantile(positive, [0.40, 0.75])
@@ -206,17 +219,76 @@ def visit_levels(visit: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(level[inverse])
 
 
-def background_columns(ratings: Ratings, time: Array, basis: TimeBasis) -> Array:
-    """Visit levels, a smooth of weeks, the first rating times (1, t/5, log(1+t)), and therapists."""
-    level = visit_levels(ratings.visit)
-    dummies = (level[:, None] == np.arange(level.max() + 1)).astype(float)
-    baseline = ratings.baseline - ratings.baseline.mean()
+def background_columns(
+    ratings: Ratings,
+    time: Array,
+    basis: TimeBasis,
+    *,
+    like: Working | None = None,
+    therapist: Array | None = None,
+) -> Array:
+    """Visit levels, a smooth of weeks, the first rating times (1, t/5, log(1+t)), and therapists.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    time : ndarray, shape (n,)
+        Time since the first visit in typical gaps.
+    basis : {"visit", "visit and weeks"}
+    like : Working, optional
+        Whose levels, centre and knots are used; by default they are taken from the ratings themselves.
+    therapist : ndarray, shape (n, g - 1), optional
+        In place of the ratings' own :func:`therapist_dummies`.
+    """
+    learnt, learnt_time = (ratings, time) if like is None else (like.ratings, like.time)
+    levels = visit_levels(learnt.visit)
+    level = levels if like is None else _level_like(ratings.visit, learnt.visit, levels)
+    dummies = (level[:, None] == np.arange(levels.max() + 1)).astype(float)
+    baseline = ratings.baseline - learnt.baseline.mean()
     parts = [dummies, np.column_stack([baseline, baseline * time / 5.0, baseline * np.log1p(time)])]
     if basis == "visit and weeks":
-        parts.insert(1, natural_spline(np.log1p(time)))
-    therapist = therapist_dummies(ratings)
+        parts.insert(1, natural_spline(np.log1p(time), knots=spline_knots(np.log1p(learnt_time))))
+    therapist = therapist_dummies(ratings) if therapist is None else therapist
     parts += [therapist, therapist * np.log1p(time)[:, None]]
     return np.concatenate(parts, axis=1)
+
+
+def _level_like(
+    visit: NDArray[np.int64], of: NDArray[np.int64], levels: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Levels of visit numbers as others have them; one that nobody has shares that of the one before."""
+    known, first = np.unique(of, return_index=True)
+    place = np.maximum(np.searchsorted(known, visit, side="right") - 1, 0)
+    return np.asarray(levels[first][place])
+
+
+def columns_like(working: Working, ratings: Ratings, therapist: Array | None = None) -> tuple[Array, Array]:
+    """Columns of other ratings in the coding of a background's own fit (``working.fit``).
+
+    Parameters
+    ----------
+    working : Working
+    ratings : Ratings
+        Rows of any patients.
+    therapist : ndarray, shape (n, g - 1), optional
+        Their therapists in the background's coding; by default the average over its patients.
+
+    Returns
+    -------
+    x : ndarray, shape (n, p)
+        Background and generous dose curve, as many columns as the fit has fixed effects.
+    time : ndarray, shape (n,)
+        Time in the background's typical gaps.
+    """
+    if therapist is None:
+        opening = np.flatnonzero(np.diff(working.ratings.patient, prepend=-1))
+        therapist = np.tile(working.therapists[opening].mean(axis=0), (ratings.pain.size, 1))
+    time = ratings.t if working.basis == "visit" else ratings.weeks / typical_gap(working.ratings)
+    background, rich = working.kept
+    columns = background_columns(ratings, time, working.basis, like=working, therapist=therapist)
+    dose = generous(ratings.dose_before, working.unit, of=working.ratings.dose_before)
+    made = np.column_stack([columns[:, background], dose])
+    return made[:, rich], time
 
 
 def therapist_dummies(ratings: Ratings) -> Array:
@@ -244,12 +316,17 @@ def dose_top(ratings: Ratings) -> float:
     return float(top)
 
 
-def natural_spline(values: Array) -> Array:
-    """Natural (restricted) cubic spline, 5 knots at Harrell's quantiles -> (n, 4) columns.
+def spline_knots(values: Array) -> Array:
+    """Harrell's quantiles for a spline with 5 knots, each once."""
+    return np.unique(np.quantile(values, [0.05, 0.275, 0.5, 0.725, 0.95]))
+
+
+def natural_spline(values: Array, *, knots: Array | None = None) -> Array:
+    """Natural (restricted) cubic spline, knots by default at :func:`spline_knots` -> (n, 4) columns.
 
     Truncated-power form of Harrell (2015), *Regression Modeling Strategies*, section 2.4.5.
     """
-    knots = np.unique(np.quantile(values, [0.05, 0.275, 0.5, 0.725, 0.95]))
+    knots = spline_knots(values) if knots is None else knots
     if knots.size < 3:
         return values[:, None]
     last, before = knots[-1], knots[-2]
@@ -294,10 +371,16 @@ def dose_unit(dose_before: Array) -> float:
 
 def full_rank(x: Array) -> Array:
     """Columns left after dropping, from the left, those that are combinations of earlier ones."""
+    kept = independent(x)
+    return x if len(kept) == x.shape[1] else x[:, kept]
+
+
+def independent(x: Array) -> list[int]:
+    """Numbers of the columns :func:`full_rank` keeps."""
     size = np.linalg.norm(x, axis=0)
-    independent = np.abs(np.diag(np.linalg.qr(x, mode="r"))) > 1e-7 * np.maximum(size[: x.shape[0]], 1e-300)
-    if independent.size == x.shape[1] and independent.all():
-        return x
+    free = np.abs(np.diag(np.linalg.qr(x, mode="r"))) > 1e-7 * np.maximum(size[: x.shape[0]], 1e-300)
+    if free.size == x.shape[1] and free.all():
+        return list(range(x.shape[1]))
     kept: list[int] = []
     basis = np.empty((x.shape[0], 0))
     for j in range(x.shape[1]):
@@ -307,4 +390,4 @@ def full_rank(x: Array) -> Array:
         if length > 1e-7 * max(size[j], 1e-300):
             kept.append(j)
             basis = np.column_stack([basis, rest / length])
-    return x[:, kept]
+    return kept
