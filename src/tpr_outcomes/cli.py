@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from tpr_outcomes import __version__
-from tpr_outcomes.commands import answers, record, studies
+from tpr_outcomes.commands import answers, notebooks, record, studies
 from tpr_outcomes.commands.screen import refuse
 from tpr_outcomes.errors import EXIT_OK, TprError
 
@@ -26,7 +26,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Does a clinic's own record support a cumulative twitch threshold: yes, no, or it cannot tell.",
-    epilog="Exit codes: 0 done, 1 unexpected, 2 usage, 3 file, 4 data, 5 plan, 6 output, 7 data set, 8 fit.",
+    epilog=(
+        "Exit codes: 0 done, 1 unexpected, 2 usage, 3 file, 4 data, 5 plan, 6 output, 7 data set, 8 fit, "
+        "9 notebook."
+    ),
 )
 
 COMMANDS = (
@@ -37,6 +40,7 @@ COMMANDS = (
     studies.simulate,
     studies.calibrate,
     studies.power,
+    notebooks.run,
 )
 """In the order of ``tpr --help``."""
 for _command in COMMANDS:

@@ -74,6 +74,12 @@ class FitError(TprError):
     exit_code = 8
 
 
+class NotebookError(TprError):
+    """A notebook stopped before its end, for a reason that is not the record's."""
+
+    exit_code = 9
+
+
 class TprWarning(UserWarning):
     """Base of the package's warnings."""
 

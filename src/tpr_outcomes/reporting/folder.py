@@ -8,10 +8,11 @@ or in which somebody keeps files of their own, is never replaced.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from tpr_outcomes.errors import OutputError
@@ -87,6 +88,82 @@ def require_writable(directory: str | Path) -> None:
     elif target.exists():
         raise OutputError(f"{target} is a file, not a folder. Move it away, or name another folder.")
     _require_parent(target)
+
+
+def require_free(paths: Sequence[Path], *, schema: str) -> None:
+    """Raise unless files are not there yet, or are as we wrote them; nothing is written.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of one folder, the last of them their manifest.
+    schema : str
+        Schema of that manifest.
+
+    Raises
+    ------
+    OutputError
+        With what is in the way and what to do.
+    """
+    try:
+        found = json.loads(paths[-1].read_text(encoding="utf-8"))
+        listed = dict(found["files"]) if found["schema"] == schema else None
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = None
+    for path in paths:
+        if not path.exists() and not path.is_symlink():
+            continue
+        if listed is None or (path != paths[-1] and path.name not in listed):
+            raise OutputError(
+                f"{path} is there already and was not written by this command. "
+                "Name another file, or move it away."
+            )
+        if path != paths[-1] and hashlib.sha256(path.read_bytes()).hexdigest() != listed[path.name]:
+            raise OutputError(
+                f"{path} has been changed since it was written. Name another file, or move it away."
+            )
+    _require_parent(_absolute(paths[0]))
+
+
+def replace_files(files: Mapping[Path, bytes]) -> None:
+    """Write files of one folder, all of them or none; those that are there are replaced.
+
+    Parameters
+    ----------
+    files : mapping of Path to bytes
+        The last is put in place last: a manifest that lists digests then tells if a run was cut off.
+
+    Raises
+    ------
+    OutputError
+        When they cannot be written; what was there is put back.
+    """
+    parts = {path: path.with_name(f".{path.name}.part-{os.getpid()}") for path in files}
+    kept = {path: path.with_name(f".{path.name}.previous-{os.getpid()}") for path in files if path.exists()}
+    placed: list[Path] = []
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts[path].write_bytes(content)
+        for path, waiting in kept.items():
+            path.rename(waiting)
+        for path in files:
+            parts[path].rename(path)
+            placed.append(path)
+    except BaseException as error:
+        for path in placed:
+            path.unlink(missing_ok=True)
+        for path, waiting in kept.items():
+            if waiting.exists():
+                waiting.rename(path)
+        if isinstance(error, OSError):
+            raise _refusal(next(iter(files)), error) from error
+        raise
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+    for waiting in kept.values():
+        waiting.unlink(missing_ok=True)
 
 
 def _absolute(directory: str | Path) -> Path:

@@ -401,3 +401,40 @@ SELF = {
 }
 SELF_HEADS = ("Threshold (twitches)", "Relief (points)", "Found", "95% interval")
 """The self-check: this very procedure, tried on clinics like the record."""
+
+RUN = {
+    "refused": "The notebook was not run.",
+    "form": "“{text}” is no setting; write name=value, for example data=my.csv.",
+    "unknown": "{name!r} is not a parameter of this notebook.{hint}",
+    "near": " Did you mean {name!r}?",
+    "known": " It has: {names}.",
+    "no_names": "none",
+    "twice": "{name} is given twice; once is enough.",
+    "kind": "{name} is {seen!r}; wanted is {wanted}.",
+    "several": "several of these with commas between: {kind}",
+    "not_notebook": "{name} is not a notebook (a file that ends in .ipynb and holds cells).",
+    "no_file": "There is no file {name}{near}; check the path.",
+    "is_there": " (there is {name})",
+    "no_library": (
+        "Running notebooks takes {library}, which is not installed. Install the package with its extra "
+        "“notebooks”, or use `make`."
+    ),
+    "failed": "Cell {number} of the notebook stopped with {kind}. Open the notebook and run it to see where.",
+    "died": "The notebook's kernel ended before its time; perhaps memory ran out. Nothing was written.",
+    "out": "{path} does not end in .html; name a page, for example --out report.html.",
+    "running": "running cell {number} of {of}",
+    "code": "Code",
+    "made": "Made by tpr_outcomes {version} from the notebook {name}.",
+}
+"""Running a notebook from the command line."""
+KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "dict": 'settings in braces, for example \'{"scale": "vas"}\'',
+    "tuple": "values with commas between",
+    "list": "values with commas between",
+    "NoneType": "text",
+}
+"""What is wanted, by the kind of value that stands in the notebook."""
