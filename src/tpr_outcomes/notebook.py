@@ -93,7 +93,7 @@ def problem_table(report: CheckReport) -> Block:
 
 
 def _rule_row(rule: RuleCount) -> tuple[str, ...]:
-    state = "problem" if rule.severity == "error" else "look"
+    state = {"error": "problem", "warning": "look"}.get(rule.severity, "good")
     return (blocks.sign(state), rule.addresses[0], f"{rule.count:,}", rule.message, rule.remedy)
 
 

@@ -42,7 +42,7 @@ def good(tmp_path: Path) -> Path:
 def bad(tmp_path: Path) -> Path:
     """A file with two errors."""
     path = tmp_path / "bad.csv"
-    path.write_text(HEADER + "1,1,7/10,3\n1,2,4,-2\n2,1,5,\n2,2,3,1\n", encoding="utf-8")
+    path.write_text(HEADER + "1,1,7-8,3\n1,2,4,-2\n2,1,5,\n2,2,3,1\n", encoding="utf-8")
     return path
 
 
@@ -157,7 +157,7 @@ class TestEvaluate:
         status, out, err = run(capsys, "evaluate", bad, "--out", tmp_path / "out")
         assert status == errors.DataError.exit_code == 4
         assert out == ""
-        for part in ("line 2, column pain", "7/10", "line 3, column twitches", "-2"):
+        for part in ("line 2, column pain", "7-8", "line 3, column twitches", "-2"):
             assert part in err
         assert "2 errors: mend the errors, then the file can be read." in err
         assert not (tmp_path / "out").exists()

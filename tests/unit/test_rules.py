@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import time
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,13 @@ FILES = [
         "file",
         "cp1252",
         "UTF-8",
+    ),
+    (
+        "layout_guessed",
+        "patient,pain_v1,pain_v2,twitches_v1,twitches_v2\nA,7,6,1,2\n",
+        "file",
+        "visits 1 to 2: pain from pain_v1 … pain_v2; twitches from",
+        'format = "tidy"',
     ),
     ("weeks_ignored", GOOD, "column weeks", "weeks were taken from the dates", "Leave one"),
     (
@@ -133,29 +140,42 @@ def test_one_bad_file(
 def test_several_sheets(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.append(["patient", "visit", "pain", "twitches"])
-    for row in (["A", 1, 7, 5], ["A", 2, "7/10", 5]):
+    for row in (["A", 1, 7, 5], ["A", 2, "7/8", 5]):
         book.active.append(row)
     book.create_sheet("Februar")
     book.save(tmp_path / "clinic.xlsx")
     report = check_visits(tmp_path / "clinic.xlsx")
     expect(report, "several_sheets", "sheet Sheet", "1 further sheets", "call it Visits")
-    expect(report, "pain_not_a_number", "sheet Sheet, cell C3", "pain is 7/10", "Write 7.")
+    expect(report, "pain_not_a_number", "sheet Sheet, cell C3", "pain is 7/8", "Write one number")
+
+
+def test_true_dates_beside_dates_as_text(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["patient", "date", "pain", "twitches"])
+    for row in (["A", dt.date(2024, 3, 5), 7, 5], ["A", "25/03/2024", 6, 5]):
+        book.active.append(row)
+    book.save(tmp_path / "clinic.xlsx")
+    report = check_visits(tmp_path / "clinic.xlsx")
+    found = expect(report, "date_mixed", "sheet Sheet, cell B1", "swapped day and month", "paper record")
+    assert found.severity == "warning"
 
 
 def test_every_rule_is_tried_above() -> None:
-    tried = {case[0] for case in (*ROWS, *FILES)} | {"several_sheets"}
+    tried = {case[0] for case in (*ROWS, *FILES)} | {"several_sheets", "date_mixed"}
     assert {rule.__name__ for rule in RULES} == tried
 
 
 def test_warnings_and_errors_are_told_apart(tmp_path: Path) -> None:
     warned = {
-        "single_visit", "visit_gap", "date_order_guessed", "same_day", "pain_blank", "twitches_blank",
+        "single_visit", "visit_gap", "same_day", "pain_blank", "twitches_blank",
         "free_text", "unknown_column", "encoding_guessed", "weeks_ignored", "pain_all_identical",
         "twitches_all_zero", "time_blank",
     }  # fmt: skip
+    noted = {"number_as_typed", "date_as_typed", "date_order_guessed"}
     for rule, old, new, *_ in ROWS:
         found = [p for p in check(tmp_path, DROPPED_WEEKS.replace(old, new, 1)).problems if p.rule == rule]
-        assert {p.severity for p in found} == {"warning" if rule in warned else "error"}, rule
+        wanted = "note" if rule in noted else "warning" if rule in warned else "error"
+        assert {p.severity for p in found} == {wanted}, rule
 
 
 def test_no_message_repeats_a_patient_or_free_text(tmp_path: Path) -> None:
@@ -194,22 +214,19 @@ def test_problems_come_in_file_order(tmp_path: Path) -> None:
     assert [problem.row for problem in report.problems] == sorted(problem.row for problem in report.problems)
 
 
-def test_a_hundred_thousand_problems_stay_quick_and_short() -> None:
+def test_a_hundred_thousand_problems_stay_short() -> None:
     n = 100_000
     frame = pd.DataFrame(
         {
             "patient": np.arange(n) // 5,
             "visit": np.tile(np.arange(1, 6), n // 5),
-            "pain": "7/10",
+            "pain": "7-8",
             "twitches": 3,
         }
     )
-    start = time.perf_counter()
     report = check_visits(frame)
     summary = report.summary()
-    seconds = time.perf_counter() - start
     assert len(report.problems) == n
     assert [(item.rule, item.count, item.addresses) for item in summary] == [
         ("pain_not_a_number", n, ("row 1, column pain", "row 2, column pain", "row 3, column pain"))
     ]
-    assert seconds < 10  # about 1 s where it was written

@@ -6,11 +6,9 @@ Reading a cell never fails. A number that is not one becomes NaN with its text k
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,94 +16,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from tpr_outcomes.cohort.coded import Texts, codes_of
+from tpr_outcomes.cohort.dates import Bools, Dates, Floats, read_dates
+from tpr_outcomes.cohort.names import CANONICAL, NUMERIC, plain_name
+from tpr_outcomes.cohort.raw import Ints, RawTable
+from tpr_outcomes.cohort.reading import Reading
 from tpr_outcomes.cohort.scales import Scale
-from tpr_outcomes.cohort.sources import RawTable
+from tpr_outcomes.cohort.typed_values import NOT_SOUGHT, Number, read_number, says_nothing
 from tpr_outcomes.errors import PlanError
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
-CANONICAL = (
-    "patient",
-    "visit",
-    "date",
-    "weeks",
-    "pain",
-    "twitches",
-    "sought",
-    "insertions",
-    "sites",
-    "sessions",
-    "therapist",
-    "region",
-    "sex",
-    "age",
-    "stop_reason",
-)
-"""Every column name the toolkit understands."""
-
-COUNTS = ("insertions", "sites", "sessions")
-"""Rival doses: counts beside the twitches."""
-
-CATEGORIES = ("therapist", "region", "sex", "stop_reason")
-"""Columns of short words."""
-
-NUMERIC = ("visit", "weeks", "pain", "twitches", *COUNTS, "age")
-"""Columns of numbers."""
-
-BLANK = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "null", ".", "nr", "missing", "not recorded"})
-"""Cells that say "nothing was recorded"."""
-
-NOT_SOUGHT = frozenset({"not sought", "ns"})
-"""Entries of the twitches column that say twitches were not looked for."""
-
-_YES = frozenset({"yes", "y", "true", "1"})
-_NO = frozenset({"no", "n", "false", "0"})
-
-_SYNONYMS = {
-    "patient": ("patient_id", "patid", "pat", "id", "record_id", "subject", "subject_id", "pid", "case"),
-    "visit": ("visit_no", "visit_nr", "visit_number", "visitno", "session_no", "timepoint"),
-    "date": ("visit_date", "date_of_visit", "datum", "day"),
-    "weeks": ("week", "weeks_since_first"),
-    "pain": ("nrs", "vas", "pain_nrs", "nrs_pain", "pain_score", "pain_now", "pain_before", "score"),
-    "twitches": ("ltr", "ltrs", "ltr_count", "twitch", "n_ltr", "n_twitches", "local_twitch_responses"),
-    "sought": ("ltr_attempted", "ltr_sought", "attempted"),
-    "insertions": ("needles", "n_insertions", "needle_insertions"),
-    "sites": ("n_sites", "muscles", "points"),
-    "sessions": ("n_sessions", "treatments"),
-    "therapist": ("therapist_id", "clinician", "practitioner", "provider"),
-    "region": ("body_region", "area"),
-    "sex": ("gender",),
-    "age": ("age_years",),
-    "stop_reason": ("reason", "discharge_reason", "stopped_because"),
-}
-_KNOWN = {name: name for name in CANONICAL} | {
-    synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms
-}
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-_ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]\d{1,2}:\d{2}.*)?")
-_SLASHED = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[T ]\d{1,2}:\d{2}.*)?")
-
-
-@dataclass(frozen=True, eq=False)
-class Dates:
-    """The date column as read.
-
-    Attributes
-    ----------
-    days : (n,) float64
-        Days since 1970-01-01; NaN where blank or not readable.
-    order : {"iso", "day first", "month first", "unclear"}
-        How dates not written yyyy-mm-dd were read; "unclear" ones are NaN.
-    unclear : (n,) bool
-        Dates that could be read in either order.
-    """
-
-    days: Floats
-    order: str
-    unclear: Bools
+_YES = frozenset({"yes", "y", "true", "1", "checked"})
+_NO = frozenset({"no", "n", "false", "0", "unchecked"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +56,11 @@ class Record:
         Code in order of first appearance; -1 where the cell is empty.
     dates : Dates or None
         The date column, if there is one.
+    how : dict of str to (n,) object array of str
+        For numeric columns in which anything but plain numbers was read: how each cell was
+        (:class:`~tpr_outcomes.cohort.typed_values.Number`).
+    reading : Reading
+        What the user settled about the file.
     """
 
     raw: RawTable
@@ -149,6 +74,8 @@ class Record:
     not_sought: Bools
     patient: Ints
     dates: Dates | None
+    how: dict[str, Texts] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def n_patients(self) -> int:
@@ -163,7 +90,9 @@ class Record:
         return self.numbers.get("weeks")
 
 
-def read_cells(raw: RawTable, *, columns: Mapping[str, str], scale: Scale) -> Record:
+def read_cells(
+    raw: RawTable, *, columns: Mapping[str, str], scale: Scale, reading: Reading | None = None
+) -> Record:
     """Find the columns and read the cells.
 
     Parameters
@@ -174,6 +103,8 @@ def read_cells(raw: RawTable, *, columns: Mapping[str, str], scale: Scale) -> Re
         Canonical name to the user's name.
     scale : Scale
         Instrument of ``pain``.
+    reading : Reading, optional
+        What the user settled about the file.
 
     Returns
     -------
@@ -185,16 +116,19 @@ def read_cells(raw: RawTable, *, columns: Mapping[str, str], scale: Scale) -> Re
     PlanError
         When ``columns`` names a column the source does not have.
     """
-    where, doubled = find_columns(raw.header, columns)
+    settled = reading or Reading()
+    where, doubled = (raw.by_role, {}) if raw.roles else find_columns(raw.header, columns)
     text = {name: raw.cells[index] for name, index in where.items()}
-    blank = {
-        name: each_text(cells, lambda cell: cell.casefold() in BLANK, bool) for name, cells in text.items()
-    }
-    numbers = {
-        name: each_text(text[name], lambda cell: to_number(cell, decimal_comma=raw.decimal_comma), float)
-        for name in NUMERIC
-        if name in text
-    }
+    blank = {name: says_nothing(cells, settled.missing) for name, cells in text.items()}
+    numbers: dict[str, Floats] = {}
+    how: dict[str, Texts] = {}
+    for name in NUMERIC:
+        if name not in text:
+            continue
+        numbers[name], ways = _read_numbers(text[name], name, raw, scale, settled)
+        numbers[name][blank[name]] = np.nan
+        if ways is not None:
+            how[name] = ways
     patient = np.full(raw.n_rows, -1, dtype=np.int64)
     if "patient" in text:
         codes, texts = codes_of(text["patient"])
@@ -209,10 +143,42 @@ def read_cells(raw: RawTable, *, columns: Mapping[str, str], scale: Scale) -> Re
         text=text,
         blank=blank,
         numbers=numbers,
+        how=how,
         not_sought=_not_sought(text, raw.n_rows),
         patient=patient,
-        dates=read_dates(text["date"]) if "date" in text else None,
+        dates=_dates(text, settled),
+        reading=settled,
     )
+
+
+def _dates(text: Mapping[str, Texts], reading: Reading) -> Dates | None:
+    """Read the date column, if there is one."""
+    if "date" not in text:
+        return None
+    return read_dates(text["date"], order=reading.dates, missing=reading.missing)
+
+
+def _read_numbers(
+    cells: Texts, name: str, raw: RawTable, scale: Scale, reading: Reading
+) -> tuple[Floats, Texts | None]:
+    """Read one numeric column, and say how each cell was read if any was not a plain number."""
+    commas = {"comma": True, "point": False}.get(reading.decimals, True if raw.decimal_comma else None)
+    rating = name == "pain"
+
+    def read(cell: str) -> Number:
+        return read_number(
+            cell,
+            commas=commas,
+            top=scale.maximum if rating else None,
+            ranges=reading.ranges if rating else "",
+        )
+
+    codes, different = codes_of(cells)
+    found = [read(cell) for cell in different]
+    values = np.array([number.value for number in found], dtype=np.float64)[codes]
+    if not any(number.how for number in found):
+        return values, None
+    return values, np.array([number.how for number in found], dtype=object)[codes]
 
 
 def each_text(cells: Texts, function: Callable[[str], object], kind: type) -> npt.NDArray[Any]:
@@ -235,66 +201,6 @@ def each_text(cells: Texts, function: Callable[[str], object], kind: type) -> np
     codes, texts = codes_of(cells)
     values: npt.NDArray[Any] = np.array([function(text) for text in texts], dtype=kind)
     return values[codes]
-
-
-def to_number(text: str, *, decimal_comma: bool = False) -> float:
-    """Read a number, NaN where the text is not one.
-
-    Parameters
-    ----------
-    text : str
-        One cell.
-    decimal_comma : bool
-        Whether a comma separates the decimals.
-
-    Returns
-    -------
-    float
-        The number, or NaN.
-    """
-    if decimal_comma:
-        text = text.replace(",", ".")
-    return float(text) if _NUMBER.fullmatch(text) else float("nan")
-
-
-def nearest_known(name: str) -> str | None:
-    """Return the canonical column a user's column name most resembles, if any.
-
-    Parameters
-    ----------
-    name : str
-        Column name in the user's file.
-
-    Returns
-    -------
-    str or None
-        One of :data:`CANONICAL`.
-
-    Examples
-    --------
-    >>> nearest_known("LTR count")
-    'twitches'
-    """
-    plain = plain_name(name)
-    near = difflib.get_close_matches(plain, _KNOWN, n=1, cutoff=0.75)
-    near = near or [word for word in plain.split("_") if word in _KNOWN]
-    return _KNOWN[near[0]] if near else None
-
-
-def plain_name(name: str) -> str:
-    """Return a column name in lower case with single underscores between words.
-
-    Parameters
-    ----------
-    name : str
-        Column name as written.
-
-    Returns
-    -------
-    str
-        For example ``"stop_reason"`` for ``"Stop reason "``.
-    """
-    return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
 
 
 def find_columns(
@@ -379,36 +285,3 @@ def read_sought(text: str) -> bool | None:
     if word in _NO or word in NOT_SOUGHT:
         return False
     return True if word in _YES else None
-
-
-def read_dates(cells: Texts) -> Dates:
-    """Read dates; the order of day and month is taken from the whole column or not at all."""
-    codes, texts = codes_of(cells)
-    pairs = [(int(m[1]), int(m[2])) for m in (_SLASHED.fullmatch(text) for text in texts) if m]
-    day_first = any(a > 12 for a, _ in pairs)
-    month_first = any(b > 12 for _, b in pairs)
-    order = "iso" if not pairs else "unclear"
-    if day_first != month_first:
-        order = "day first" if day_first else "month first"
-    days = np.array([_to_days(text, order) for text in texts], dtype=np.float64)
-    unclear = np.array(
-        [order == "unclear" and _SLASHED.fullmatch(text) is not None for text in texts], dtype=bool
-    )
-    if not texts.size:
-        return Dates(np.empty(0), order, np.empty(0, dtype=bool))
-    return Dates(days[codes], order, unclear[codes])
-
-
-def _to_days(text: str, order: str) -> float:
-    """Return days since 1970-01-01, NaN where the text is no date in this order."""
-    if match := _ISO.fullmatch(text):
-        year, month, day = (int(part) for part in match.groups())
-    elif (match := _SLASHED.fullmatch(text)) and order in ("day first", "month first"):
-        first, second, year = (int(part) for part in match.groups())
-        day, month = (first, second) if order == "day first" else (second, first)
-    else:
-        return float("nan")
-    try:
-        return float((dt.date(year, month, day) - dt.date(1970, 1, 1)).days)
-    except ValueError:
-        return float("nan")

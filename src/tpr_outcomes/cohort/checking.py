@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from tpr_outcomes.cohort.cells import Record, nearest_known, read_cells
+from tpr_outcomes.cohort.arrange import arrange
+from tpr_outcomes.cohort.cells import Record, read_cells
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.names import nearest_known
 from tpr_outcomes.cohort.problems import Problem
 from tpr_outcomes.cohort.rules import find_problems
 from tpr_outcomes.cohort.scales import Scale, get_scale
-from tpr_outcomes.cohort.sources import FileContent, read_source
+from tpr_outcomes.cohort.sources import FileContent, read_tables
 from tpr_outcomes.errors import PlanError
 
 
@@ -55,6 +57,8 @@ class CheckReport:
         Canonical name to the user's name, as found.
     guess : dict of str to str
         For columns not found: the user's column that may be meant.
+    layout : {"tidy", "wide", "redcap"}
+        How the table was laid out.
     """
 
     problems: tuple[Problem, ...]
@@ -62,6 +66,7 @@ class CheckReport:
     n_patients: int
     columns: dict[str, str]
     guess: dict[str, str]
+    layout: str = "tidy"
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -74,12 +79,17 @@ class CheckReport:
         return tuple(problem for problem in self.problems if problem.severity == "warning")
 
     @property
+    def notes(self) -> tuple[Problem, ...]:
+        """How things were read that could be read in one way only; nothing to do."""
+        return tuple(problem for problem in self.problems if problem.severity == "note")
+
+    @property
     def ok(self) -> bool:
         """Whether the source can be read as it stands."""
         return not self.errors
 
     def summary(self, *, places: int = 3) -> tuple[RuleCount, ...]:
-        """Group the problems by rule, errors first.
+        """Group the problems by rule, errors first and notes last.
 
         Parameters
         ----------
@@ -92,7 +102,7 @@ class CheckReport:
             One entry per rule that fired, in order of first appearance.
         """
         groups: dict[tuple[str, str], list[Problem]] = {}
-        for problem in (*self.errors, *self.warnings):
+        for problem in (*self.errors, *self.warnings, *self.notes):
             groups.setdefault((problem.severity, problem.rule), []).append(problem)
         return tuple(
             RuleCount(
@@ -144,7 +154,8 @@ def check_source(
     require_rated(rated)
     chosen = get_scale(scale) if isinstance(scale, str) else scale
     mapping = columns if isinstance(columns, Columns) else Columns(columns or {})
-    record = read_cells(read_source(source, sheet=sheet), columns=mapping.mapping, scale=chosen)
+    raw = arrange(read_tables(source, sheet=sheet, columns=mapping), mapping)
+    record = read_cells(raw, columns=mapping.mapping, scale=chosen, reading=mapping.reading)
     header = record.raw.header
     guess: dict[str, str] = {}
     for index in record.unknown:
@@ -157,6 +168,7 @@ def check_source(
         n_patients=record.n_patients,
         columns={name: header[index] for name, index in record.where.items()},
         guess=guess,
+        layout=record.raw.layout,
     )
     return report, record
 

@@ -1,4 +1,4 @@
-"""Columns: the map from the toolkit's column names to the user's."""
+"""Columns: the map from our column names to the user's, and what else was settled about the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tpr_outcomes.cohort.cells import CANONICAL
+from tpr_outcomes.cohort.names import CANONICAL
+from tpr_outcomes.cohort.reading import Reading
 from tpr_outcomes.cohort.schemas import SCHEMAS
 from tpr_outcomes.errors import PlanError, SourceError
 
@@ -25,6 +26,8 @@ class Columns:
         toolkit's own name.
     tables : mapping of str to mapping, optional
         The same for the optional tables: ``{"diary": {"hours": "h after"}}``.
+    reading : Reading
+        What else was settled about the file: its format, the order of dates, codes for missing.
 
     Raises
     ------
@@ -39,6 +42,7 @@ class Columns:
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
 
     def __post_init__(self) -> None:
         """Refuse unknown names and columns used twice."""
@@ -52,24 +56,26 @@ class Columns:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
-        """Read the ``[columns]`` table of a TOML file, and ``[tables.diary]`` and the like.
+        """Read the tables ``[columns]`` and ``[file]`` of a TOML file, and ``[tables.diary]`` and the like.
 
         Parameters
         ----------
         path : str or Path
-            File with lines such as ``patient = "PatID"`` under ``[columns]``.
+            File with lines such as ``patient = "PatID"`` under ``[columns]``, and such as
+            ``dates = "day first"`` under ``[file]`` (:class:`~tpr_outcomes.cohort.reading.Reading`). Paths
+            in it start from its folder.
 
         Returns
         -------
         Columns
-            The map.
+            The map and the settings.
 
         Raises
         ------
         SourceError
             When the file cannot be opened.
         PlanError
-            When it is not TOML, has no ``[columns]`` table, or names an unknown column.
+            When it is not TOML, has neither table, or names an unknown column or setting.
         """
         try:
             content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -79,17 +85,22 @@ class Columns:
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise PlanError(f"The column map is not valid TOML: {error}.") from error
-        table, others = content.get("columns"), content.get("tables", {})
-        if not isinstance(table, dict):
+        table, reading, others = (content.get(key, {}) for key in ("columns", "file", "tables"))
+        if not isinstance(table, dict) or not isinstance(reading, dict) or not content:
             raise PlanError(
                 'The column map has no [columns] table; write [columns] and below it patient = "…".'
             )
+        for key in content:
+            if key not in ("columns", "file", "tables"):
+                raise PlanError(
+                    f"The column map has no [columns] table (or [file]) above {key!r}; write it there."
+                )
         if not isinstance(others, dict) or not all(isinstance(its, dict) for its in others.values()):
             raise PlanError('Other tables of the column map are written as [tables.diary], hours = "…".')
         for name, user_name in (pair for its in (table, *others.values()) for pair in its.items()):
             if not isinstance(user_name, str):
                 raise PlanError(f"The column map needs a column name in quotes for {name!r}.")
-        return cls(table, others)
+        return cls(table, others, Reading.checked(reading, folder=Path(path).parent))
 
 
 def _require_valid(mapping: Mapping[str, str], known: Sequence[str], what: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tpr_outcomes.cohort.cells import Record, nearest_known, to_number
+from tpr_outcomes.cohort.cells import Record
+from tpr_outcomes.cohort.names import nearest_known
 from tpr_outcomes.cohort.problems import Problem, whole
+from tpr_outcomes.cohort.typed_values import to_number
 
 NAME_LENGTH = 40
 """Characters of a user's column name that are repeated."""
@@ -146,6 +148,21 @@ def overlong_row(record: Record) -> list[Problem]:
             row,
         )
         for row in record.raw.overlong_rows
+    ]
+
+
+def layout_guessed(record: Record) -> list[Problem]:
+    """Tell how the table was understood, where its user did not say."""
+    return [
+        whole(
+            record,
+            "layout_guessed",
+            sentence,
+            'If that is wrong, write format = "tidy", "wide" or "redcap" below [file], and your names below '
+            "[columns], in the column map.",
+            severity="note",
+        )
+        for sentence in record.raw.guess
     ]
 
 

@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from tpr_outcomes.cohort.cells import Bools, Record
+from tpr_outcomes.cohort.cells import Record
+from tpr_outcomes.cohort.dates import Bools
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 
 _TOKEN = re.compile(r"[-+]?\d{1,4}([.,]\d{1,3})?(\s?[/-]\s?\d{1,3})?")
 
@@ -24,8 +25,9 @@ class Problem:
     ----------
     rule : str
         Id of the rule.
-    severity : {"error", "warning"}
-        Errors stop the reading; warnings stay with the data.
+    severity : {"error", "warning", "note"}
+        Errors stop the reading; warnings stay with the data; notes say how something was read that could
+        be read in one way only, and change nothing.
     address : str
         Place in the user's own file, for example ``"line 14, column pain"``.
     column : str
@@ -109,7 +111,7 @@ def whole(
         Cells as read.
     rule, message, remedy : str
         As in :class:`Problem`.
-    severity : {"error", "warning"}
+    severity : {"error", "warning", "note"}
         Whether it stops the reading.
     column : int, optional
         Index of the column.
@@ -144,7 +146,7 @@ def cell(record: Record, name: str, i: int, *, rule: str, message: str, remedy: 
     """
     column, row = record.where[name], int(record.raw.rows[i])
     address = record.raw.address(row, column)
-    return Problem(rule, "error", address, record.raw.header[column], "", message, remedy, row)
+    return Problem(rule, "error", address, record.raw.column_name(row, column), "", message, remedy, row)
 
 
 def cells(
@@ -172,7 +174,7 @@ def cells(
         As in :class:`Problem`; ``{seen}`` in the message stands for what may be shown of the cell.
     remedy : str or callable
         What to do, or a function of the cell's text that says so.
-    severity : {"error", "warning"}
+    severity : {"error", "warning", "note"}
         Whether it stops the reading.
     show : bool
         Whether a short number may be shown. Identifiers and dates are not.
@@ -185,7 +187,6 @@ def cells(
     if mask is None or name not in record.where:
         return []
     column, texts = record.where[name], record.text[name]
-    header = record.raw.header[column]
     show = show and name not in ("patient", "date")
     found = []
     for i in np.flatnonzero(mask):
@@ -196,7 +197,7 @@ def cells(
                 rule,
                 severity,
                 record.raw.address(row, column),
-                header,
+                record.raw.column_name(row, column),
                 token,
                 message.format(seen=token),
                 remedy if isinstance(remedy, str) else remedy(text),

@@ -1,8 +1,8 @@
 """What can be wrong with a clinic's record: one function per rule, one row per problem.
 
 A rule looks at a :class:`~tpr_outcomes.cohort.cells.Record` and returns what it found. Errors stop the
-reading; warnings stay with the data. A new rule is one function, its name in :data:`RULES`, and a test
-with one bad row. No message repeats an identifier or free text. Rules about patients, visits and time
+reading; warnings and notes stay with the data. A new rule is one function, its name in :data:`RULES`, and
+a test with one bad row. No message repeats an identifier or free text. Rules about patients, visits and time
 are here; those about the source as a whole are in :mod:`~tpr_outcomes.cohort.file_rules`, those about
 single values in :mod:`~tpr_outcomes.cohort.value_rules`.
 """
@@ -14,8 +14,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tpr_outcomes.cohort import file_rules, value_rules
-from tpr_outcomes.cohort.cells import Bools, Floats, Ints, Record
+from tpr_outcomes.cohort.cells import Record, each_text
+from tpr_outcomes.cohort.dates import Bools, Floats, is_slashed
 from tpr_outcomes.cohort.problems import LeftOut, Problem, cell, cells, not_a_number, whole
+from tpr_outcomes.cohort.raw import Ints
 
 __all__ = ["RULES", "LeftOut", "Problem", "find_problems"]
 
@@ -34,6 +36,8 @@ def find_problems(record: Record) -> tuple[Problem, ...]:
         In the order of the file; problems of the file as a whole come first.
     """
     found = [problem for rule in RULES for problem in rule(record)]
+    if record.raw.origin:  # a cell that stands for several visits is one place all the same
+        found = list(dict.fromkeys(found))
     return tuple(sorted(found, key=lambda problem: problem.row))
 
 
@@ -187,20 +191,66 @@ def date_ambiguous(record: Record) -> list[Problem]:
         record.dates.unclear,
         rule="date_ambiguous",
         message="The date could be day/month or month/day, and the column as a whole does not tell which.",
-        remedy="Write dates as yyyy-mm-dd, for example 2024-03-05.",
+        remedy='Say which: dates = "day first" (or "month first") below [file] in the column map.',
         show=False,
     )
 
 
 def date_order_guessed(record: Record) -> list[Problem]:
     """Tell that the order of day and month was taken from the column."""
-    if record.dates is None or record.dates.order not in ("day first", "month first"):
+    if record.dates is None or record.dates.settled or record.dates.order not in ("day first", "month first"):
         return []
     message = f"Dates were read {record.dates.order}: at least one of them allows no other order."
-    remedy = "Write dates as yyyy-mm-dd to be sure."
+    remedy = f'To settle it, write dates = "{record.dates.order}" below [file] in the column map.'
     return [
-        whole(record, "date_order_guessed", message, remedy, severity="warning", column=record.where["date"])
+        whole(record, "date_order_guessed", message, remedy, severity="note", column=record.where["date"])
     ]
+
+
+def date_mixed(record: Record) -> list[Problem]:
+    """Find a spreadsheet column that holds both true dates and dates typed as text.
+
+    A spreadsheet set to the other order turns 05/03/2024 into 3 May and leaves 25/03/2024 as text.
+    """
+    if record.dates is None or record.raw.kind != "excel":
+        return []
+    text = record.text["date"]
+    typed = each_text(text, is_slashed, bool)
+    if not typed.any() or not (~typed & ~record.blank["date"]).any():
+        return []
+    return [
+        whole(
+            record,
+            "date_mixed",
+            "Some dates are true dates and others text: the spreadsheet may have swapped day and month in "
+            "the true ones when they were typed.",
+            "Compare a few with the paper record; write all of them as 2024-03-05.",
+            severity="warning",
+            column=record.where["date"],
+        )
+    ]
+
+
+def date_as_typed(record: Record) -> list[Problem]:
+    """Tell which dates were spreadsheet day numbers or had a year of two digits."""
+    if record.dates is None:
+        return []
+    found = []
+    for mask, what in (
+        (record.dates.serial, "a spreadsheet's day number, counted from 1900"),
+        (record.dates.short_year & ~np.isnan(record.dates.days), "written with two digits for the year"),
+    ):
+        found += cells(
+            record,
+            "date",
+            mask,
+            rule="date_as_typed",
+            severity="note",
+            message=f"The date is {what}; it was read so.",
+            remedy="Nothing to do if that is right; 2024-03-05 is read in one way only.",
+            show=False,
+        )
+    return found
 
 
 def time_blank(record: Record) -> list[Problem]:
@@ -329,6 +379,7 @@ RULES: tuple[Callable[[Record], list[Problem]], ...] = (
     file_rules.encoding_guessed,
     file_rules.several_sheets,
     file_rules.overlong_row,
+    file_rules.layout_guessed,
     missing_patient,
     missing_visit,
     visit_not_whole,
@@ -339,6 +390,8 @@ RULES: tuple[Callable[[Record], list[Problem]], ...] = (
     date_unreadable,
     date_ambiguous,
     date_order_guessed,
+    date_mixed,
+    date_as_typed,
     time_blank,
     weeks_ignored,
     weeks_not_a_number,
@@ -348,6 +401,7 @@ RULES: tuple[Callable[[Record], list[Problem]], ...] = (
     value_rules.pain_outside_scale,
     value_rules.pain_blank,
     value_rules.pain_all_identical,
+    value_rules.number_as_typed,
     value_rules.count_not_a_number,
     value_rules.count_negative,
     value_rules.count_fractional,

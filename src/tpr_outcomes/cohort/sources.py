@@ -8,29 +8,39 @@ from __future__ import annotations
 
 import codecs
 import csv
-import datetime as dt
 import difflib
 import hashlib
 import io
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from python_calamine import CalamineError, CalamineWorkbook
+from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
 
-from tpr_outcomes.cohort.coded import Texts, codes_of, without_rows
+from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.grid import as_text, assemble, header_of
+from tpr_outcomes.cohort.headers import LOOKED_AT
 from tpr_outcomes.cohort.opening import GZIP, read_file
+from tpr_outcomes.cohort.raw import RawTable, drop_empty, texts
 from tpr_outcomes.cohort.sources_plain import split_plain
 from tpr_outcomes.errors import SourceError
 
-Ints = npt.NDArray[np.int64]
+__all__ = [
+    "SHEET_SUFFIXES",
+    "TABLES",
+    "TEXT_SUFFIXES",
+    "FileContent",
+    "RawTable",
+    "read_source",
+    "read_tables",
+    "sheet_names",
+]
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -38,6 +48,7 @@ TABLES = ("sites", "diary", "events", "patients")
 """Optional tables of a record, beside the visits: sheets of these names are read as such."""
 _DELIMITERS = ",;\t"
 _SEPARATOR_LINE = 16
+_TOP = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -55,87 +66,13 @@ class FileContent:
     content: bytes
 
 
-@dataclass(frozen=True, eq=False)
-class RawTable:
-    """A table of text cells that remembers where each stood.
-
-    Attributes
-    ----------
-    kind : {"csv", "excel", "frame"}
-        What was read.
-    sha256 : str
-        Digest of the file; empty for a frame.
-    header : tuple of str
-        Column names as written, stripped.
-    cells : tuple of (n,) object arrays
-        One array of stripped text per column of ``header``; an empty text is an empty cell.
-    rows : (n,) int64
-        Line of a text file, row of a sheet, or position in a frame, each counted from 1.
-    header_row : int
-        Line or row of the header; 0 for a frame or where there is none.
-    sheet : str
-        Name of the sheet read; empty for other kinds.
-    decimal_comma : bool
-        Whether ``7,5`` is seven and a half.
-    empty_rows, overlong_rows : tuple of int
-        Rows without any content (not in ``cells``), and rows with more cells than the header.
-    encoding : str
-        Encoding of a text file.
-    guessed : bool
-        Whether the encoding had to be guessed.
-    other_sheets : int
-        Sheets of the workbook that were not read.
-    """
-
-    kind: Literal["csv", "excel", "frame"]
-    sha256: str
-    header: tuple[str, ...]
-    cells: tuple[Texts, ...]
-    rows: Ints
-    header_row: int = 0
-    sheet: str = ""
-    decimal_comma: bool = False
-    empty_rows: tuple[int, ...] = ()
-    overlong_rows: tuple[int, ...] = ()
-    encoding: str = ""
-    guessed: bool = False
-    other_sheets: int = 0
-
-    @property
-    def n_rows(self) -> int:
-        """Rows with content below the header."""
-        return int(self.rows.size)
-
-    def address(self, row: int | None = None, column: int | None = None) -> str:
-        """Return where the user finds a cell, a row, a column or the whole table.
-
-        Parameters
-        ----------
-        row : int, optional
-            Row number as in ``rows``.
-        column : int, optional
-            Index into ``header``.
-
-        Returns
-        -------
-        str
-            For example ``"line 14, column pain"`` or ``"sheet Visits, cell C14"``.
-        """
-        if self.kind == "excel":
-            place = f"sheet {self.sheet}"
-            if column is not None:
-                return f"{place}, cell {_letters(column)}{self.header_row if row is None else row}"
-            return place if row is None else f"{place}, row {row}"
-        parts = []
-        if row is not None:
-            parts.append(f"{'row' if self.kind == 'frame' else 'line'} {row}")
-        if column is not None:
-            parts.append(f"column {self.header[column] or column + 1}")
-        return ", ".join(parts) or ("file" if self.kind == "csv" else "table")
-
-
-def read_source(source: str | Path | FileContent | pd.DataFrame, *, sheet: str | None = None) -> RawTable:
-    """Read a text file, a spreadsheet or a DataFrame into text cells.
+def read_source(
+    source: str | Path | FileContent | pd.DataFrame,
+    *,
+    sheet: str | None = None,
+    columns: Columns | None = None,
+) -> RawTable:
+    """Read a text file, a spreadsheet or a DataFrame into text cells, as they stand.
 
     Parameters
     ----------
@@ -144,6 +81,8 @@ def read_source(source: str | Path | FileContent | pd.DataFrame, *, sheet: str |
         memory, or a frame.
     sheet : str, optional
         Sheet to read. By default the one called "Visits", else the first.
+    columns : Columns, optional
+        The user's names and settings.
 
     Returns
     -------
@@ -155,17 +94,35 @@ def read_source(source: str | Path | FileContent | pd.DataFrame, *, sheet: str |
     SourceError
         When the file is not there, is a folder, cannot be opened or is of a kind not read here.
     """
+    return read_tables(source, sheet=sheet, columns=columns)[0]
+
+
+def read_tables(
+    source: str | Path | FileContent | pd.DataFrame,
+    *,
+    sheet: str | None = None,
+    columns: Columns | None = None,
+) -> tuple[RawTable, ...]:
+    """Read every table of a source; parameters and errors as in :func:`read_source`.
+
+    Returns
+    -------
+    tuple of RawTable
+        The table :func:`read_source` returns, then the other sheets of a workbook in their order, if no
+        sheet was named.
+    """
+    settled = columns or Columns()
     if isinstance(source, pd.DataFrame):
-        return _read_frame(source)
+        return (_read_frame(source),)
     path = Path(source.name if isinstance(source, FileContent) else source)
     _require_known(path)
     in_sheets = path.suffix.lower() in SHEET_SUFFIXES
     content = source.content if isinstance(source, FileContent) else read_file(path, text=not in_sheets)
     if in_sheets:
-        return _read_sheet(content, sheet=sheet)
+        return _read_sheets(content, settled, sheet=sheet)
     if sheet is not None:
         raise SourceError("A sheet was named, but the file is a text file; leave the sheet out.")
-    return _read_text(content)
+    return (_read_text(content, settled),)
 
 
 def _require_known(path: Path) -> None:
@@ -181,7 +138,7 @@ def _require_known(path: Path) -> None:
 # --- text files ---------------------------------------------------------------------------------
 
 
-def _read_text(content: bytes) -> RawTable:
+def _read_text(content: bytes, columns: Columns) -> RawTable:
     """Split a delimited text file into cells."""
     body, encoding, guessed = _as_utf8(content)
     skipped, declared = _separator_line(body)
@@ -195,12 +152,23 @@ def _read_text(content: bytes) -> RawTable:
         "encoding": encoding,
         "guessed": guessed,
     }
-    plain = split_plain(body, delimiter)
+    plain = split_plain(body, delimiter) if _names_on_top(body, delimiter, columns) else None
     if plain is None:
-        return _assemble(list(_split(body, delimiter, skipped)), **facts)
+        return assemble(list(_split(body, delimiter, skipped)), columns, **facts)
     header, cells = plain
     lines = np.arange(cells[0].size, dtype=np.int64) + (skipped + 2)
-    return _drop_empty(tuple(header), tuple(cells), lines, header_row=skipped + 1, **facts)
+    return drop_empty(tuple(header), tuple(cells), lines, header_row=skipped + 1, **facts)
+
+
+def _names_on_top(body: bytes, delimiter: str, columns: Columns) -> bool:
+    """Tell whether the names are the first line and no other, as far as the top of a file tells."""
+    top = body[:_TOP].rsplit(b"\n", 1)[0] if len(body) > _TOP else body
+    try:
+        first = list(islice(_split(top, delimiter, 0), LOOKED_AT))
+    except (SourceError, UnicodeDecodeError):
+        return False
+    found = header_of(first, columns)
+    return found is not None and (found.start, found.depth) == (0, 1)
 
 
 def _as_utf8(content: bytes) -> tuple[bytes, str, bool]:
@@ -241,10 +209,15 @@ def _separator_line(body: bytes) -> tuple[int, str]:
 
 
 def _sniff_delimiter(body: bytes) -> str:
-    """Return the separator most frequent in the first line with content, outside quotes."""
-    found = re.search(rb"^.*[^\s].*$", body, re.MULTILINE)
-    outside = "".join(found[0].decode().split('"')[::2]) if found else ""
-    return max(_DELIMITERS, key=outside.count)
+    """Return the separator most frequent in any one of the first lines, outside quotes."""
+    lines = (match[0].decode(errors="replace") for match in re.finditer(rb"^.*[^\s].*$", body, re.MULTILINE))
+    best, most = _DELIMITERS[0], 0
+    for line in islice(lines, LOOKED_AT):  # above the names there may be a title without any
+        outside = "".join(line.split('"')[::2])
+        sign = max(_DELIMITERS, key=outside.count)
+        if outside.count(sign) > most:
+            best, most = sign, outside.count(sign)
+    return best
 
 
 def _split(body: bytes, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
@@ -283,22 +256,32 @@ def _open_workbook(content: bytes) -> CalamineWorkbook:
         raise SourceError(_DAMAGED) from error
 
 
-def _read_sheet(content: bytes, *, sheet: str | None) -> RawTable:
-    """Read one sheet of a workbook."""
+def _read_sheets(content: bytes, columns: Columns, *, sheet: str | None) -> tuple[RawTable, ...]:
+    """Read the sheet asked for, or all that are no optional table, the one to be read alone first."""
     book = _open_workbook(content)
     name = _choose_sheet(book.sheet_names, sheet)
+    others = [] if sheet is not None else _others(book.sheet_names, name)
+    digest = hashlib.sha256(content).hexdigest()
+    unread = 0 if name.strip().lower() == "visits" else len(others)
     try:
-        values = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+        return tuple(
+            _read_one_sheet(book, each, columns, sha256=digest, other_sheets=unread)
+            for each in (name, *others)
+        )
     except CalamineError as error:
         raise SourceError(_DAMAGED) from error
-    rows = [(number, [_as_text(cell) for cell in row]) for number, row in enumerate(values, start=1)]
-    return _assemble(
-        rows,
-        kind="excel",
-        sha256=hashlib.sha256(content).hexdigest(),
-        sheet=name,
-        other_sheets=_unread(book.sheet_names, name) if sheet is None else 0,
-    )
+
+
+def _read_one_sheet(book: CalamineWorkbook, name: str, columns: Columns, **facts: Any) -> RawTable:
+    """Read one sheet of a workbook; a sheet that holds a drawing holds nothing."""
+    try:
+        sheet = book.get_sheet_by_name(name)
+    except WorksheetNotFound:
+        return assemble([], columns, kind="excel", sheet=name, **facts)
+    values = sheet.to_python(skip_empty_area=False)
+    rows = [(number, [as_text(cell) for cell in row]) for number, row in enumerate(values, start=1)]
+    merged = sheet.merged_cell_ranges or ()
+    return assemble(rows, columns, kind="excel", merged=merged, sheet=name, **facts)
 
 
 def sheet_names(source: str | Path | FileContent | pd.DataFrame) -> tuple[str, ...]:
@@ -318,11 +301,9 @@ def sheet_names(source: str | Path | FileContent | pd.DataFrame) -> tuple[str, .
     return tuple(_open_workbook(content).sheet_names)
 
 
-def _unread(names: Sequence[str], read: str) -> int:
-    """Count the sheets nobody reads beside the one that was taken for want of one called Visits."""
-    if read.strip().lower() == "visits":
-        return 0
-    return sum(name != read and name.strip().lower() not in TABLES for name in names)
+def _others(names: Sequence[str], read: str) -> list[str]:
+    """Name the sheets beside the one to be read that are no optional table."""
+    return [name for name in names if name != read and name.strip().lower() not in TABLES]
 
 
 def _choose_sheet(names: Sequence[str], wanted: str | None) -> str:
@@ -342,97 +323,5 @@ def _choose_sheet(names: Sequence[str], wanted: str | None) -> str:
 def _read_frame(frame: pd.DataFrame) -> RawTable:
     """Turn a DataFrame into text cells; its index is not looked at."""
     header = tuple(str(name).strip() for name in frame.columns)
-    cells = tuple(_texts([_as_text(value) for value in frame.iloc[:, i]]) for i in range(len(header)))
-    return _drop_empty(header, cells, np.arange(1, len(frame) + 1), kind="frame", sha256="")
-
-
-def _as_text(value: Any) -> str:
-    """Write a cell's value so that reading the text gives the value back; nothing becomes ``""``."""
-    if value is None or value is pd.NA or value is pd.NaT:
-        return ""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating):
-        number = float(value)
-        if math.isnan(number):
-            return ""
-        return str(int(number)) if number.is_integer() else repr(number)
-    if isinstance(value, dt.datetime):  # pandas.Timestamp is one
-        return value.date().isoformat()
-    if isinstance(value, np.datetime64):
-        return "" if np.isnat(value) else str(value.astype("datetime64[D]"))
-    return str(value).strip()
-
-
-# --- from rows to a table -------------------------------------------------------------------------
-
-
-def _assemble(rows: list[tuple[int, list[str]]], *, kind: Literal["csv", "excel"], **facts: Any) -> RawTable:
-    """Take the first row with content as the header and stand the rest up as columns."""
-    start = next((i for i, (_, row) in enumerate(rows) if any(cell.strip() for cell in row)), len(rows))
-    if start == len(rows):
-        return RawTable(kind=kind, header=(), cells=(), rows=np.empty(0, dtype=np.int64), **facts)
-    header_row, first = rows[start]
-    body = rows[start + 1 :]
-    width = max((len(row) for _, row in body), default=0)
-    header = [cell.strip() for cell in first]
-    overlong: tuple[int, ...] = ()
-    if kind == "excel":
-        header += [""] * (width - len(header))
-    else:
-        while header and not header[-1]:
-            header.pop()
-        end = len(header)
-        overlong = tuple(n for n, row in body if len(row) > end and any(cell.strip() for cell in row[end:]))
-    columns = _columns([row for _, row in body], max(width, len(header)))[: len(header)]
-    return _drop_empty(
-        tuple(header),
-        columns,
-        np.array([number for number, _ in body], dtype=np.int64),
-        kind=kind,
-        header_row=header_row,
-        overlong_rows=overlong,
-        **facts,
-    )
-
-
-def _columns(rows: list[list[str]], width: int) -> tuple[Texts, ...]:
-    """Stand rows of unequal length up as ``width`` columns of stripped text."""
-    if not rows:
-        return tuple(_texts([]) for _ in range(width))
-    padded = [row if len(row) == width else row + [""] * (width - len(row)) for row in rows]
-    return tuple(_texts([cell.strip() for cell in column]) for column in zip(*padded, strict=True))
-
-
-def _texts(values: list[str]) -> Texts:
-    """Return a one-dimensional object array of the texts."""
-    result = np.empty(len(values), dtype=object)
-    result[:] = values
-    return result
-
-
-def _drop_empty(header: tuple[str, ...], cells: tuple[Texts, ...], rows: Ints, **facts: Any) -> RawTable:
-    """Set rows without content aside, and say which they were."""
-    used = np.zeros(rows.size, dtype=bool)
-    for column in cells:
-        codes, texts = codes_of(column)
-        used |= (texts != "")[codes]
-    return RawTable(
-        header=header,
-        cells=cells if used.all() else tuple(without_rows(column, used) for column in cells),
-        rows=rows[used],
-        empty_rows=tuple(int(row) for row in rows[~used]),
-        **facts,
-    )
-
-
-def _letters(column: int) -> str:
-    """Return a spreadsheet's letters for a column index: 0 is A, 26 is AA."""
-    text = ""
-    number = column + 1
-    while number:
-        number, rest = divmod(number - 1, 26)
-        text = chr(ord("A") + rest) + text
-    return text
+    cells = tuple(texts([as_text(value) for value in frame.iloc[:, i]]) for i in range(len(header)))
+    return drop_empty(header, cells, np.arange(1, len(frame) + 1), kind="frame", sha256="")

@@ -10,25 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tpr_outcomes.cohort.cells import (
-    BLANK,
-    NOT_SOUGHT,
-    Bools,
-    Floats,
-    Ints,
-    Record,
-    each_text,
-    find_columns,
-    plain_name,
-    read_dates,
-    read_sought,
-    to_number,
-    unknown_columns,
-)
+from tpr_outcomes.cohort.cells import Record, each_text, find_columns, read_sought, unknown_columns
 from tpr_outcomes.cohort.coded import Texts
+from tpr_outcomes.cohort.dates import Bools, Floats, read_dates
+from tpr_outcomes.cohort.names import plain_name
+from tpr_outcomes.cohort.raw import Ints, RawTable
+from tpr_outcomes.cohort.reading import Reading
 from tpr_outcomes.cohort.scales import NRS
 from tpr_outcomes.cohort.schemas import EVENT_WORDS, NONE_WORDS, Schema
-from tpr_outcomes.cohort.sources import RawTable
+from tpr_outcomes.cohort.typed_values import NOT_SOUGHT, says_nothing, to_number
 from tpr_outcomes.cohort.visits import Visits, row_order
 
 UNKNOWN = -1
@@ -180,7 +170,7 @@ def understood(texts: Texts, blank: Bools, words: Mapping[str, tuple[str, ...]])
 
 
 def read_table_cells(
-    raw: RawTable, schema: Schema, *, columns: Mapping[str, str], links: Links
+    raw: RawTable, schema: Schema, *, columns: Mapping[str, str], reading: Reading, links: Links
 ) -> TableCells:
     """Find the columns of an optional table and read its cells.
 
@@ -191,9 +181,7 @@ def read_table_cells(
     """
     where, doubled = find_columns(raw.header, columns, schema.names)
     text = {name: raw.cells[index] for name, index in where.items()}
-    blank = {
-        name: each_text(cells, lambda cell: cell.casefold() in BLANK, bool) for name, cells in text.items()
-    }
+    blank = {name: says_nothing(cells, reading.missing) for name, cells in text.items()}
     if "what" in text:  # "none" is an answer; only nothing is blank
         blank["what"] = text["what"] == ""
     numbers = {
@@ -203,6 +191,8 @@ def read_table_cells(
         for field in schema.fields
         if field.name in text and field.kind in ("number", "count", "visit")
     }
+    for name, values in numbers.items():
+        values[blank[name]] = np.nan
     not_sought = np.zeros(raw.n_rows, dtype=bool)
     if "twitches" in text:
         not_sought |= each_text(text["twitches"], lambda cell: cell.casefold() in NOT_SOUGHT, bool)
@@ -214,6 +204,9 @@ def read_table_cells(
         patient = each_text(text["patient"], lambda cell: links.codes.get(cell, UNKNOWN), int).astype(
             np.int64
         )
+    dates = None
+    if "date" in text:
+        dates = read_dates(text["date"], order=reading.dates, missing=reading.missing)
     cells = Record(
         raw=raw,
         where=where,
@@ -225,6 +218,6 @@ def read_table_cells(
         numbers=numbers,
         not_sought=not_sought,
         patient=patient,
-        dates=read_dates(text["date"]) if "date" in text else None,
+        dates=dates,
     )
     return TableCells(schema, cells, links)

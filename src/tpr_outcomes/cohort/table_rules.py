@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from tpr_outcomes.cohort import file_rules
-from tpr_outcomes.cohort.cells import Bools, nearest_known, plain_name, read_sought
+from tpr_outcomes.cohort.cells import read_sought
+from tpr_outcomes.cohort.dates import Bools
+from tpr_outcomes.cohort.names import nearest_known, plain_name
 from tpr_outcomes.cohort.problems import Problem, cell, cells, not_a_number, whole
 from tpr_outcomes.cohort.schemas import EVENT_WORDS, Field
 from tpr_outcomes.cohort.table_cells import UNKNOWN, TableCells

@@ -123,7 +123,9 @@ def check_record(
     for name, (place, its_sheet) in _places(source, tables).items():
         raw = read_source(place, sheet=its_sheet)
         problems += _read_table(raw, name, columns=mapping, links=links)[1]
-    return CheckReport(tuple(problems), report.n_rows, report.n_patients, report.columns, report.guess)
+    return CheckReport(
+        tuple(problems), report.n_rows, report.n_patients, report.columns, report.guess, report.layout
+    )
 
 
 # --- where the tables are -------------------------------------------------------------------------
@@ -190,7 +192,13 @@ def _read_table(
         remedy = f"Nothing to do if there is none; else write {schema.row} per row."
         message = f"The table of {name} is empty; it was not used."
         return None, (Problem("empty_table", "warning", f"{name}, {raw.address()}", "", "", message, remedy),)
-    table = read_table_cells(raw, schema, columns=columns.tables.get(name, {}), links=links or _NO_LINKS)
+    table = read_table_cells(
+        raw,
+        schema,
+        columns=columns.tables.get(name, {}),
+        reading=columns.reading,
+        links=links or _NO_LINKS,
+    )
     problems = find_table_problems(table, linked=links is not None)
     if links is None or any(problem.severity == "error" for problem in problems):
         return None, problems

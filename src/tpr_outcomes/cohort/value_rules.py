@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 
 import numpy as np
 
-from tpr_outcomes.cohort.cells import (
-    CATEGORIES,
-    COUNTS,
-    Bools,
-    Floats,
-    Record,
-    each_text,
-    read_sought,
-    to_number,
-)
+from tpr_outcomes.cohort.cells import Record, each_text, read_sought
 from tpr_outcomes.cohort.coded import codes_of
+from tpr_outcomes.cohort.dates import Bools, Floats
+from tpr_outcomes.cohort.names import CATEGORIES, COUNTS
 from tpr_outcomes.cohort.problems import Problem, cells, not_a_number, whole
 from tpr_outcomes.cohort.scales import Scale
+from tpr_outcomes.cohort.typed_values import is_range
 
 AGE_RANGE = (0.0, 120.0)
 FREE_TEXT_LENGTH = 40
 FREE_TEXT_VALUES = 50
 
+_AS_TYPED = {
+    "out_of": "the scale ends there, so it was read as",
+    "comma": "the comma was read as a decimal point:",
+    "range": "as the column map says, it was read as",
+}
+_MISSING_CODE = re.compile(r"-9+|-8+|-7+|-1|99+|88+|77+")
 _OUT_OF = re.compile(r"(\d{1,3}(?:[.,]\d)?)\s?/\s?(\d{1,3})")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}.*")
 
@@ -33,7 +34,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}.*")
 
 
 def pain_not_a_number(record: Record) -> list[Problem]:
-    """Find ratings that are not numbers, "7/10" among them."""
+    """Find ratings that are not one number, "7-8" among them."""
     return not_a_number(record, "pain", lambda text: _pain_remedy(text, record.scale))
 
 
@@ -48,7 +49,7 @@ def pain_outside_scale(record: Record) -> list[Problem]:
         (pain < scale.minimum) | (pain > scale.maximum),
         rule="pain_outside_scale",
         message=f"pain is {{seen}}; {_range(scale)} is wanted on this scale.",
-        remedy="Correct the rating, or name the scale that was used.",
+        remedy=lambda text: _code_or("Correct the rating, or name the scale that was used.", text),
     )
 
 
@@ -76,6 +77,29 @@ def pain_all_identical(record: Record) -> list[Problem]:
     return [
         whole(record, "pain_all_identical", message, remedy, severity="warning", column=record.where["pain"])
     ]
+
+
+def number_as_typed(record: Record) -> list[Problem]:
+    """Tell which numbers were read from something else than a plain number, and as what."""
+    found = []
+    for name, ways in record.how.items():
+        for way in sorted(set(ways) - {""}):
+            mask = np.asarray(ways == way, dtype=bool) & ~record.blank[name]
+            values = record.numbers[name][mask]
+            noted = cells(
+                record,
+                name,
+                mask,
+                rule="number_as_typed",
+                severity="note",
+                message=f"{name} is {{seen}}; {_AS_TYPED[way]}",
+                remedy="Nothing to do if that is right.",
+            )
+            found += [
+                dataclasses.replace(problem, message=f"{problem.message} {value:g}.")
+                for problem, value in zip(noted, values, strict=True)
+            ]
+    return found
 
 
 # --- doses ----------------------------------------------------------------------------------------
@@ -193,7 +217,7 @@ def age_outside_range(record: Record) -> list[Problem]:
         (age < low) | (age > high),
         rule="age_outside_range",
         message=f"age is {{seen}}; {low:g} to {high:g} years is wanted.",
-        remedy="Write the age in years, not the year of birth.",
+        remedy=lambda text: _code_or("Write the age in years, not the year of birth.", text),
     )
 
 
@@ -247,21 +271,32 @@ def _counts(
             test(record.numbers[name]),
             rule=rule,
             message=f"{name} is {{seen}}; {wanted}.",
-            remedy=remedy,
+            remedy=lambda text: _code_or(remedy, text),
         )
     ]
 
 
+def _code_or(remedy: str, text: str) -> str:
+    """Add to a remedy how a code for missing values is named, where the cell looks like one."""
+    if not _MISSING_CODE.fullmatch(text):
+        return remedy
+    return (
+        f'{remedy} If {text} stands for a missing value, write missing = ["{text}"] below [file] in the '
+        "column map."
+    )
+
+
 def _pain_remedy(text: str, scale: Scale) -> str:
     """Say what to write instead of a rating that is not a number."""
-    if match := _OUT_OF.fullmatch(text):
-        if float(match[2]) == scale.maximum:
-            return f"Write {match[1]}."
-        return f"Write one number on the scale, {_range(scale)}."
+    if is_range(text):
+        return (
+            'Write one number; or settle what such ratings are read as: ranges = "middle" (or "lower", '
+            '"upper") below [file] in the column map.'
+        )
     if _DATE.fullmatch(text):
         return "A spreadsheet may have turned 7/10 into a date: format the column as text and write 7."
-    if to_number(text, decimal_comma=True) == to_number(text, decimal_comma=True):
-        return f"Write {text.replace(',', '.')}, with a point."
+    if _OUT_OF.fullmatch(text):
+        return f"Write one number on the scale, {_range(scale)}."
     return f"Write one number, {_range(scale)}, or leave the cell empty where pain was not rated."
 
 

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tpr_outcomes.cohort.cells import CATEGORIES, COUNTS, Ints, Record
+from tpr_outcomes.cohort.cells import Record
 from tpr_outcomes.cohort.checking import CheckReport, RuleCount, check_source, complaint, require_rated
 from tpr_outcomes.cohort.coded import codes_of
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.names import CATEGORIES, COUNTS
 from tpr_outcomes.cohort.problems import LeftOut, Problem
+from tpr_outcomes.cohort.raw import Ints
 from tpr_outcomes.cohort.scales import NRS, Scale
 from tpr_outcomes.cohort.sources import FileContent
 from tpr_outcomes.cohort.value_rules import free_text_columns
@@ -53,12 +55,15 @@ class Source:
     sha256 : str
         Digest of the file as read; empty where there was no file.
     rows_read : int
-        Rows below the header.
+        Rows below the header; visits and unused rows of a table that holds several visits in a row.
+    layout : {"tidy", "wide", "redcap"}
+        How the table was laid out.
     """
 
     kind: str
     sha256: str = ""
     rows_read: int = 0
+    layout: str = "tidy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +89,7 @@ class Visits:
     left_out : tuple of LeftOut
         Every source row that is not in ``table``.
     problems : tuple of Problem
-        Warnings that stayed.
+        Warnings and notes that stayed.
     """
 
     table: pd.DataFrame
@@ -305,6 +310,8 @@ def row_order(record: Record) -> Ints:
 
 def build_visits(record: Record, *, rated: Rated, problems: tuple[Problem, ...]) -> Visits:
     """Make the visits of a record without errors: sort, number, code."""
+    empty = [(record.raw.address(row), "row is empty", "empty_row") for row in record.raw.empty_rows]
+    left_out = tuple(LeftOut(*row) for row in (*empty, *record.raw.unused))
     moment = record.moment
     if moment is not None and np.isnan(moment).any():
         moment = None  # a rule has warned that time is counted in visits
@@ -324,10 +331,10 @@ def build_visits(record: Record, *, rated: Rated, problems: tuple[Problem, ...])
         pd.DataFrame(table),
         scale=record.scale,
         rated=rated,
-        source=Source(record.raw.kind, record.raw.sha256, record.raw.n_rows + len(record.raw.empty_rows)),
-        left_out=tuple(
-            LeftOut(record.raw.address(row), "row is empty", "empty_row") for row in record.raw.empty_rows
+        source=Source(
+            record.raw.kind, record.raw.sha256, record.raw.n_rows + len(left_out), record.raw.layout
         ),
+        left_out=left_out,
         problems=problems,
     )
 

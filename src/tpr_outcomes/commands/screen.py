@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tpr_outcomes.cohort.problems import Problem
     from tpr_outcomes.cohort.record import Record
 
+SEVERITIES = ("error", "warning", "note")
+"""Kinds of problems, in the order in which they are listed."""
 MOST_SHOWN = 200
 """With more problems than this they are listed by rule, not one by one."""
 PLAIN_WIDTH = 160
@@ -141,9 +143,9 @@ def say_problems(problems: Sequence[Problem], stream: Any) -> None:
 
 
 def _by_rule(problems: Sequence[Problem]) -> list[list[str]]:
-    """One row per rule, errors first: how often, where first, what and what to do."""
+    """One row per rule, errors first and notes last: how often, where first, what and what to do."""
     groups: dict[tuple[str, str], list[Problem]] = {}
-    for problem in sorted(problems, key=lambda p: p.severity):
+    for problem in sorted(problems, key=lambda p: SEVERITIES.index(p.severity)):
         groups.setdefault((problem.severity, problem.rule), []).append(problem)
     return [
         [severity, str(len(found)), found[0].address, rule, found[0].message, found[0].remedy]
@@ -156,7 +158,7 @@ def say_warnings(record: Record, source: str) -> None:
     problems = [*record.visits.problems, *(p for found in record.problems.values() for p in found)]
     for severity, places, first, rule, message, _ in _by_rule(problems):
         where = first if places == "1" else f"{places} places, first {first}"
-        kind = "Warning" if severity == "warning" else "Table not used"
+        kind = "Table not used" if severity == "error" else severity.capitalize()
         print(f"{kind} ({rule}): {message} [{where}]", file=sys.stderr)
     if problems:
         print(f"See them all with: tpr check {source}", file=sys.stderr)

@@ -97,7 +97,7 @@ def _light(evaluation: Evaluated, rule: str, state: State, **texts: str) -> Ligh
 
 
 def _file(evaluation: Evaluated) -> Light:
-    problems = evaluation.visits.problems
+    problems = [problem for problem in evaluation.visits.problems if problem.severity != "note"]
     source = evaluation.visits.source
     rows = f"{source.rows_read or evaluation.visits.n_visits:,}"
     if not problems:
