@@ -8,7 +8,6 @@ import pytest
 from tests.unit.made_evidence import base, blind, every_label, evidence, unfitted
 
 from tpr_outcomes.inference.evidence import (
-    BIC_MARGIN,
     HARD_REASONS,
     LABELS,
     RELEVANT_SHARE,
@@ -17,6 +16,7 @@ from tpr_outcomes.inference.evidence import (
     decide,
 )
 from tpr_outcomes.inference.falsify import LEAD_LEVEL, MUNDLAK_LEVEL
+from tpr_outcomes.inference.threshold import BIC_MARGIN
 
 BELOW, EDGE, ABOVE = TEST_LEVEL - 1e-9, TEST_LEVEL, TEST_LEVEL + 1e-9
 SHAPE_BELOW, SHAPE_EDGE, SHAPE_ABOVE = THRESHOLD_LEVEL - 1e-9, THRESHOLD_LEVEL, THRESHOLD_LEVEL + 1e-9

@@ -151,7 +151,6 @@ def test_the_profile_is_the_deviance_and_its_interval(supported: Evaluation) -> 
     x, y = line(figure, "deviance")
     np.testing.assert_array_equal(x, profile.grid)
     np.testing.assert_array_equal(y, profile.deviance)
-    assert line(figure, "limit")[1][0] == profile.limit
     (span,) = artists(figure, "interval")
     assert span.get_x() == pytest.approx(profile.conf_low)
     assert span.get_x() + span.get_width() == pytest.approx(profile.conf_high)

@@ -17,7 +17,13 @@ from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.falsify import Check, lead_check, mundlak_check
 from tpr_outcomes.inference.identifiability import Design, design
-from tpr_outcomes.inference.threshold import ThresholdTest, hinge_columns, lone_slopes, threshold_test
+from tpr_outcomes.inference.threshold import (
+    BIC_MARGIN,
+    ThresholdTest,
+    hinge_columns,
+    lone_slopes,
+    threshold_test,
+)
 from tpr_outcomes.models.working import Working, dose_top, working_model
 
 Label = Literal[
@@ -36,8 +42,6 @@ RULE_VERSION = "1"
 THRESHOLD_LEVEL = 0.04
 """Level of each of the tests a threshold must pass. A straight line is the least favourable rival: there
 the intersection–union test uses its whole level, and the margin keeps the simulated rate below 2.5%."""
-BIC_MARGIN = 1.0
-"""The threshold's BIC must be lower than every rival's by more than this."""
 TEST_LEVEL = 0.025
 """One-sided level of the other tests (two-sided 5%), whose labels carry no guarantee."""
 HARD_REASONS = frozenset({"no_dose", "patients_past"})

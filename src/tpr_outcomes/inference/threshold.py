@@ -21,8 +21,9 @@ reported is the largest of these p-values (intersection–union test: each at 5%
 Berger 1982, doi:10.1080/00401706.1982.10487790).
 
 Place. The likelihood of a hinge (of a step, when that fits decisively better) is profiled over
-:math:`\tau`; the interval is the set where the deviance is within 5.0 of its minimum (for a step, widened
-to the next observed doses: between two of them all steps are the same).
+:math:`\tau`; the interval holds every threshold, as hinge or as step, that a conditional likelihood ratio
+does not rule out (:mod:`~tpr_outcomes.inference.threshold_interval`; steps widened to the next observed
+doses: between two of them all steps are the same).
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ from numpy.typing import NDArray
 
 from tpr_outcomes.cohort.derive import Ratings
 from tpr_outcomes.inference.resample import generator, rademacher
+from tpr_outcomes.inference.threshold_interval import (
+    LEVEL,
+    Directions,
+    Selection,
+    ThresholdSet,
+    threshold_sets,
+)
 from tpr_outcomes.models import shapes
 from tpr_outcomes.models.candidates import (
     BIC_RIVALS,
@@ -50,12 +58,11 @@ from tpr_outcomes.models.working import Working, dose_top
 
 Array = NDArray[np.float64]
 
-PROFILE_LIMIT = 5.0
-"""Deviance within which a threshold stays in the interval (calibrated: 3.84 under-covers when the slope
-is small; see docs/methods/threshold-verdict.md)."""
 SHAPE_MARGIN = 6.0
 """A step is taken for the shape only when its deviance is lower than the best hinge's by more than this
 (odds of 20 to 1): the best of many steps follows noise more closely than the best of many hinges."""
+BIC_MARGIN = 1.0
+"""The threshold's BIC must be lower than every rival's by more than this."""
 STEP_WEIGHT = 0.1
 """Weight of the step-shaped thresholds in the average; the hinges share the rest."""
 _NEGLIGIBLE = 1e-6
@@ -124,9 +131,11 @@ class ThresholdProfile:
     estimate : float
         Threshold with the smallest deviance.
     conf_low, conf_high : float
-        Ends of the set within ``limit`` of the minimum, interpolated between grid points.
+        Ends of the set of thresholds not ruled out, over both shapes, interpolated between grid points.
     open_low, open_high : bool
         True where the set runs into the end of the doses that were observed.
+    may_be_step : bool
+        Whether some step is not ruled out either.
     bend : float
         Threshold of the best hinge, doses (equal to ``estimate`` when the shape is a hinge).
     slope, slope_error : float
@@ -137,8 +146,8 @@ class ThresholdProfile:
     before, before_high : float
         Relief over the whole first segment (dose 0 to the threshold) when it is given its own slope,
         and its one-sided 95% upper bound, outcome units.
-    limit, level : float
-        Deviance limit, and the confidence level it was calibrated to.
+    level : float
+        Confidence level.
     """
 
     grid: Array
@@ -149,14 +158,14 @@ class ThresholdProfile:
     conf_high: float
     open_low: bool
     open_high: bool
+    may_be_step: bool
     bend: float
     slope: float
     slope_error: float
     relief_95: float
     before: float
     before_high: float
-    limit: float = PROFILE_LIMIT
-    level: float = 0.95
+    level: float = LEVEL
 
 
 @dataclass(frozen=True)
@@ -202,10 +211,11 @@ def threshold_test(working: Working, *, replicates: int = 1999, seed: int = 1) -
     -------
     ThresholdTest
     """
+    criteria = information_criteria(working)
     return ThresholdTest(
         scores=score_tests(working, replicates=replicates, seed=seed),
-        criteria=information_criteria(working),
-        profile=threshold_profile(working),
+        criteria=criteria,
+        profile=threshold_profile(working, seed=seed, selected=criteria.delta_bic > BIC_MARGIN),
     )
 
 
@@ -363,23 +373,12 @@ def residual_squares(working: Working, columns: Array) -> Array:
 
 def information_criteria(working: Working) -> InformationCriteria:
     """BIC of every rival, of the hinge and of the step, under the same whitening."""
-    ratings, unit = working.ratings, working.unit
-    penalty = np.log(ratings.n_patients)
-    rivals = (*BIC_RIVALS, *column_rivals(ratings))
-    columns: list[Array] = []
-    spans: dict[str, tuple[int, int]] = {}
-    for candidate in (*rivals, HINGE, STEP):
-        grid = candidate.grid(ratings, unit)
-        made = [candidate.column(ratings, unit, float(theta)) for theta in grid] or [
-            candidate.column(ratings, unit)
-        ]
-        made = [column for column in made if column is not None] or [np.zeros_like(ratings.pain)]
-        spans[candidate.name] = (len(columns), len(columns) + len(made))
-        columns.extend(made)  # type: ignore[arg-type]
-    squares = residual_squares(working, np.column_stack(columns))
+    rivals = (*BIC_RIVALS, *column_rivals(working.ratings))
+    columns, owner = _candidate_columns(working, (*rivals, HINGE, STEP))
+    squares = residual_squares(working, columns)
     bic = {
-        candidate.name: float(squares[slice(*spans[candidate.name])].min() + candidate.n_parameters * penalty)
-        for candidate in (*rivals, HINGE, STEP)
+        candidate.name: float(squares[owner == number].min() + _penalty(working, candidate))
+        for number, candidate in enumerate((*rivals, HINGE, STEP))
     }
     best = min((rival.name for rival in rivals), key=lambda name: bic[name])
     floor = bic[best]
@@ -390,19 +389,51 @@ def information_criteria(working: Working) -> InformationCriteria:
     )
 
 
-def threshold_profile(working: Working, *, size: int = 60) -> ThresholdProfile:
-    """Profile deviance of the threshold, its interval, and the slopes on both sides."""
+def _penalty(working: Working, candidate: Candidate) -> float:
+    return float(candidate.n_parameters * np.log(working.ratings.n_patients))
+
+
+def _candidate_columns(working: Working, candidates: Sequence[Candidate]) -> tuple[Array, NDArray[np.int64]]:
+    """Every column of every candidate (n, k), and the number of the candidate each belongs to (k,)."""
+    ratings, unit = working.ratings, working.unit
+    columns: list[Array] = []
+    owner: list[int] = []
+    for number, candidate in enumerate(candidates):
+        thetas: list[float | None] = [float(theta) for theta in candidate.grid(ratings, unit)]
+        made = [candidate.column(ratings, unit, theta) for theta in thetas or [None]]
+        columns += [np.zeros_like(ratings.pain) if column is None else column for column in made]
+        owner += [number] * len(made)
+    return np.column_stack(columns), np.array(owner)
+
+
+def threshold_profile(
+    working: Working, *, seed: int, selected: bool = False, size: int = 60
+) -> ThresholdProfile:
+    """Profile deviance of the threshold, its interval, and the slopes on both sides.
+
+    Parameters
+    ----------
+    working : Working
+    seed : int
+        Analysis seed.
+    selected : bool
+        Whether the information criterion has favoured a threshold: the interval is then right among
+        clinics in which it does.
+    size : int
+        Thresholds tried, at most.
+    """
     ratings, unit = working.ratings, working.unit
     grid = threshold_grid(ratings.dose_before, size)
     columns = np.concatenate([hinge_columns(ratings, grid, unit), step_columns(ratings, grid)], axis=1)
-    hinge, step = np.split(residual_squares(working, columns), 2)
+    rivals = (*BIC_RIVALS[1:], *column_rivals(ratings)) if selected else ()  # the first has no dose
+    directions, selection = _directions(working, columns, rivals)
+    squares = directions.square - directions.scores[: columns.shape[1]] ** 2
+    hinge, step = np.split(squares, 2)
     shape = "step" if step.min() < hinge.min() - SHAPE_MARGIN else "hinge"
-    squares = step if shape == "step" else hinge
-    deviance = squares - squares.min()
-    best = int(squares.argmin())
-    low, high, open_low, open_high = _within(grid, deviance, PROFILE_LIMIT)
-    if shape == "step":
-        low, high = _between_doses(ratings.dose_before, low, high)
+    chosen_squares = step if shape == "step" else hinge
+    best = int(chosen_squares.argmin())
+    sets = threshold_sets(directions, grid, lead=SHAPE_MARGIN, seed=seed, selection=selection)
+    low, high, open_low, open_high = _joined(ratings.dose_before, *sets)
     estimate = float(grid[best])
     top = dose_top(ratings)
     bend = float(grid[int(hinge.argmin())])
@@ -412,13 +443,14 @@ def threshold_profile(working: Working, *, size: int = 60) -> ThresholdProfile:
     before, before_error = robust_slopes(working, np.column_stack([ratings.dose_before / unit, chosen[:, 0]]))
     return ThresholdProfile(
         grid=grid,
-        deviance=deviance,
+        deviance=chosen_squares - chosen_squares.min(),
         shape=shape,
         estimate=estimate,
         conf_low=low,
         conf_high=high,
         open_low=open_low,
         open_high=open_high,
+        may_be_step=bool(np.isfinite(sets[1].low)),
         bend=bend,
         slope=float(slopes[1]) / unit,
         slope_error=float(errors[1]) / unit,
@@ -428,18 +460,34 @@ def threshold_profile(working: Working, *, size: int = 60) -> ThresholdProfile:
     )
 
 
-def _within(grid: Array, deviance: Array, limit: float) -> tuple[float, float, bool, bool]:
-    """Hull of ``{tau: deviance <= limit}``, ends interpolated; and whether it runs off the grid."""
-    inside = np.flatnonzero(deviance <= limit)
-    first, last = int(inside[0]), int(inside[-1])
-    low, high = float(grid[first]), float(grid[last])
-    if first > 0:
-        share = (deviance[first - 1] - limit) / (deviance[first - 1] - deviance[first])
-        low = float(grid[first - 1] + share * (grid[first] - grid[first - 1]))
-    if last < grid.size - 1:
-        share = (limit - deviance[last]) / (deviance[last + 1] - deviance[last])
-        high = float(grid[last] + share * (grid[last + 1] - grid[last]))
-    return low, high, first == 0, last == grid.size - 1
+def _directions(
+    working: Working, shapes: Array, rivals: Sequence[Candidate]
+) -> tuple[Directions, Selection | None]:
+    """Inner products of shapes (n, k) and rivals, and what the rivals ask of a threshold."""
+    selection = None
+    if rivals:
+        more, owner = _candidate_columns(working, rivals)
+        shapes = np.concatenate([shapes, more], axis=1)
+        penalties = np.array([_penalty(working, rival) for rival in rivals])
+        selection = Selection(penalties[owner], _penalty(working, HINGE), BIC_MARGIN)
+    white = working.whiten(shapes)
+    sizes = np.linalg.norm(white, axis=0)
+    df = working.y.size - working.x.shape[1]
+    directions = Directions.of(working.clear(working.y), working.clear(white), sizes=sizes, df=df)
+    return directions, selection
+
+
+def _joined(dose: Array, hinge: ThresholdSet, step: ThresholdSet) -> tuple[float, float, bool, bool]:
+    """Hull of both sets; that of steps is widened to the observed doses around it."""
+    low, high = step.low, step.high
+    if np.isfinite(low):
+        low, high = _between_doses(dose, low, high)
+    return (
+        float(np.nanmin([hinge.low, low])),
+        float(np.nanmax([hinge.high, high])),
+        hinge.open_low or step.open_low,
+        hinge.open_high or step.open_high,
+    )
 
 
 def _between_doses(dose: Array, low: float, high: float) -> tuple[float, float]:

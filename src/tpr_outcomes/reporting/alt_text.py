@@ -72,9 +72,8 @@ def profile_alt(drawn: ProfilePicture, called: Terms) -> str:
     """Place and interval where they are reported, else that they are not."""
     if not drawn.shown:
         return fill(ALT["profile_none"], called)
-    p = drawn.profile
     words = profile_label(drawn, called).replace("\n", ", ")
-    return fill(ALT["profile"], called, words=words.replace(":,", ":"), limit=number(p.limit))
+    return fill(ALT["profile"], called, words=words.replace(":,", ":"))
 
 
 def spread_alt(drawn: Spread, called: Terms) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tpr_outcomes.inference.evidence import BIC_MARGIN, RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
+from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
 from tpr_outcomes.inference.identifiability import (
     FEWEST_PAST,
     LARGEST_LINEAR_MDR,
@@ -18,7 +18,7 @@ from tpr_outcomes.inference.identifiability import (
     POWER_FACTOR,
     SEARCH_COST,
 )
-from tpr_outcomes.inference.threshold import PROFILE_LIMIT
+from tpr_outcomes.inference.threshold import BIC_MARGIN
 from tpr_outcomes.inference.tipping import true_threshold
 from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT
 from tpr_outcomes.models.candidates import HINGE
@@ -360,8 +360,7 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
         "tries": ("tries", 100.0),
         "middle": ("middle share of the totals drawn as thin bars", 0.8),
         "top_share": ("point of the doses near the highest", 0.95),
-        "profile_limit": ("allowance of the interval of the threshold", PROFILE_LIMIT),
-        "chi_square": ("95% point of chi square with one degree of freedom", NORMAL_95**2),
+        "draws_kept": ("draws in a hundred that rule a place out", 95.0),
         "first_rule": ("first rule", 0.0),
         "last_rule": ("last rule", 5.0),
         "claims": ("claims", float(len(BY_ID))),

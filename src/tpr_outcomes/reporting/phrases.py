@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 from tpr_outcomes.inference.evidence import (
-    BIC_MARGIN,
     RELEVANT_SHARE,
     TEST_LEVEL,
     THRESHOLD_LEVEL,
@@ -14,7 +13,7 @@ from tpr_outcomes.inference.evidence import (
     Evidence,
 )
 from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_MDR, LARGEST_THRESHOLD_MDR
-from tpr_outcomes.inference.threshold import ThresholdProfile, ThresholdTest
+from tpr_outcomes.inference.threshold import BIC_MARGIN, ThresholdProfile, ThresholdTest
 from tpr_outcomes.models.candidates import STEP
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.quantities import line_relief, one_dose, patients_needed, tipping_bias

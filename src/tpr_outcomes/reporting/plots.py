@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tpr_outcomes.inference.evidence import BIC_MARGIN, THRESHOLD_LEVEL
+from tpr_outcomes.inference.evidence import THRESHOLD_LEVEL
+from tpr_outcomes.inference.threshold import BIC_MARGIN
 from tpr_outcomes.models.fitting import Interval
 from tpr_outcomes.reporting import words_figures as say
 from tpr_outcomes.reporting.drawn import (
@@ -116,16 +117,17 @@ def plot_courses(drawn: Courses, ax: Axes, called: Terms) -> Axes:
     return ax
 
 
+LEAST_DEVIANCE_SHOWN = 10.0
+"""The axis of the profile reaches at least this far, so that a flat one looks flat."""
+
+
 def plot_profile(drawn: ProfilePicture, ax: Axes, called: Terms) -> Axes:
-    """Deviance of each threshold above the best, with the limit and, if reported, the interval."""
+    """Deviance of each threshold above the best and, if reported, the interval."""
     p = drawn.profile
     end = float(p.grid[-1])
     ax.plot(p.grid, p.deviance, color=BLUE if drawn.shown else FAINT, linewidth=2.4, gid="deviance", zorder=3)
-    ax.axhline(p.limit, color=INK, linewidth=1.0, linestyle=DASHED, gid="limit")
-    ax.set_ylim(0.0, max(float(p.deviance.max()), 2.0 * p.limit) * 1.08)
+    ax.set_ylim(0.0, max(float(p.deviance.max()), LEAST_DEVIANCE_SHOWN) * 1.08)
     ax.set_xlim(0.0, end * 1.01)
-    limit = say.LABELS["limit"].format(limit=number(p.limit))
-    _note(ax, limit, (0.01, p.limit), across=True, offset=(0, 4))
     if drawn.shown:
         ax.axvspan(p.conf_low, p.conf_high, color=PALE, linewidth=0, zorder=0, gid="interval")
         ax.axvline(p.estimate, color=BLUE, linewidth=1.2, linestyle=DOTTED, gid="estimate")

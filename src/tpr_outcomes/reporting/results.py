@@ -15,6 +15,7 @@ from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import BOUND_ERRORS, Decision, Evidence
 from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.identifiability import SEARCH_COST
+from tpr_outcomes.inference.threshold_interval import DRAWS
 from tpr_outcomes.planning.self_check import SelfCheck
 from tpr_outcomes.reporting.own_design import self_check_json, self_check_sentences
 from tpr_outcomes.reporting.quantities import line_relief, patients_past
@@ -379,7 +380,7 @@ def _test_rows(evaluation: Evaluation) -> list[dict[str, object]]:
         *rows,
         {"term": "threshold", "estimate": profile.estimate, "conf_low": profile.conf_low}
         | {"conf_high": profile.conf_high, "level": profile.level, "unit": f"recorded {dose}", "n": n}
-        | {"method": f"profile deviance within {profile.limit:g}"},
+        | {"method": f"conditional likelihood ratio, {DRAWS} draws"},
         {"term": "slope_past", "estimate": profile.slope, "std_error": profile.slope_error}
         | {"unit": f"{unit} per dose", "n": n, "method": f"hinge at {profile.bend:.10g}; {known}"},
         {"term": "relief_past", "estimate": profile.relief_95, "unit": unit, "n": n}

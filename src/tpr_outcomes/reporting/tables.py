@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.inference.evidence import BIC_MARGIN, RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
+from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
 from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.identifiability import (
     FEWEST_PAST,
@@ -21,6 +21,7 @@ from tpr_outcomes.inference.identifiability import (
     SEARCH_COST,
 )
 from tpr_outcomes.inference.importance import responders
+from tpr_outcomes.inference.threshold import BIC_MARGIN
 from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, average_course, dose_bands
 from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
 from tpr_outcomes.models.fitting import compare, fit_all
@@ -190,7 +191,8 @@ def profile_table(evaluation: Evaluation) -> pd.DataFrame:
     """
     assert evaluation.evidence.test is not None
     profile = evaluation.evidence.test.profile
-    inside = pd.array(profile.deviance <= profile.limit, dtype="boolean")
+    within = (profile.conf_low <= profile.grid) & (profile.grid <= profile.conf_high)
+    inside = pd.array(within, dtype="boolean")
     if evaluation.decision.label not in THRESHOLD_LABELS:
         inside[:] = pd.NA
     return pd.DataFrame({"threshold": profile.grid, "deviance": profile.deviance, "in_interval": inside})

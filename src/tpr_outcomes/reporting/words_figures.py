@@ -18,7 +18,6 @@ LABELS = {
     "difference": "{outcome_capital}, same visit: difference\nfrom the lowest totals ({unit})",
     "threshold": "Threshold tried (total of {recorded})",
     "deviance": "Deviance above the best threshold",
-    "limit": "limit of the interval: {limit}",
     "not_supported": "not supported: no interval is reported",
     "check_failed": "(but a check failed)",
     "share": "{share} of the differences in total\nlie between patients at the same visit",
@@ -100,8 +99,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     "profile": (
         "Where the threshold would lie",
         (
-            "How much worse each place fits than the best one. Places below the dashed line belong to the "
-            "interval. The number is reported only where the verdict is a threshold."
+            "How much worse each place fits than the best one. The shaded places make up the interval. The "
+            "number is reported only where the verdict is a threshold."
         ),
     ),
     "spread": (
@@ -168,7 +167,7 @@ ALT = {
     "dose_step": "The step, drawn strong, comes all at once past {threshold} {many}.",
     "dose_best": "Of the curves drawn, “{curve}” explains the ratings best for its size.",
     "dose_none": "No curve is drawn strong: none of them was shown to hold.",
-    "profile": "The best place is {words}. Within it the deviance stays below {limit}.",
+    "profile": "The best place is {words}. The shaded places are not ruled out.",
     "profile_none": "The curve is drawn in grey: a threshold is not supported and no interval is reported.",
     "spread": (
         "The middle total of {many} rises from {first} at visit {at} to {last} at visit {end}. At visit "

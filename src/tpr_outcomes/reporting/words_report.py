@@ -312,9 +312,9 @@ METHODS: tuple[tuple[str, str, str], ...] = (
     (
         "Where the threshold lies",
         (
-            "For every place the best-fitting bent line is compared with the best of all. Places that fit "
-            "almost as well make up the interval. The allowance of 5 (not 3.84) was set by simulation, "
-            "where it kept its word."
+            "For every place the best-fitting bent line is compared with the best of all, step or bend. How "
+            "much worse it may fit is found for each place anew: ratings are drawn as they would be if the "
+            "threshold were there, and the place stays unless they fit it better in 95 of 100 draws."
         ),
         "profile",
     ),
