@@ -15,7 +15,8 @@ from tpr_outcomes.cohort.names import nearest_known
 from tpr_outcomes.cohort.problems import Problem
 from tpr_outcomes.cohort.rules import find_problems
 from tpr_outcomes.cohort.scales import Scale, get_scale
-from tpr_outcomes.cohort.sources import FileContent, read_tables
+from tpr_outcomes.cohort.sources import FileContent
+from tpr_outcomes.cohort.sources_tables import read_any
 from tpr_outcomes.errors import PlanError
 
 
@@ -154,7 +155,7 @@ def check_source(
     require_rated(rated)
     chosen = get_scale(scale) if isinstance(scale, str) else scale
     mapping = columns if isinstance(columns, Columns) else Columns(columns or {})
-    raw = arrange(read_tables(source, sheet=sheet, columns=mapping), mapping)
+    raw = arrange(read_any(source, sheet=sheet, columns=mapping), mapping)
     record = read_cells(raw, columns=mapping.mapping, scale=chosen, reading=mapping.reading)
     header = record.raw.header
     guess: dict[str, str] = {}

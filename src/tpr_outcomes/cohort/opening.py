@@ -12,6 +12,7 @@ import gzip
 import stat
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tpr_outcomes.errors import SourceError
@@ -49,12 +50,45 @@ def read_file(path: Path, *, text: bool) -> bytes:
         When there is no such file, it is no ordinary file, cannot be opened, is cut off, or goes past a
         limit.
     """
-    try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise SourceError(f"{path} is not an ordinary file (a device or pipe); save it as a file first.")
-        _require_size(path, facts.st_size)
+    with _said_plainly(path):
+        _require_ordinary(path)
+        _require_size(path, path.stat().st_size)
         return _read_blocks(path, text=text)
+
+
+def require_file(path: Path) -> None:
+    """Raise unless there is an ordinary file that may be read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    SourceError
+        When there is none, it is a folder, a device or a pipe, or it cannot be opened.
+    """
+    with _said_plainly(path):
+        _require_ordinary(path)
+        with path.open("rb"):
+            pass
+
+
+def _require_ordinary(path: Path) -> None:
+    """Raise for folders, and for devices and pipes, which may never end."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise SourceError(f"{path} is a folder; name the file inside it.")
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{path} is not an ordinary file (a device or pipe); save it as a file first.")
+
+
+@contextmanager
+def _said_plainly(path: Path) -> Iterator[None]:
+    """Turn what the system says about a path into a refusal with a remedy."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise SourceError(f"There is no file {path}{nearest_file(path)}; check the path.") from error
     except OSError as error:

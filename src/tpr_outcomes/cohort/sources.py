@@ -26,6 +26,7 @@ from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.grid import as_text, assemble, header_of
 from tpr_outcomes.cohort.headers import LOOKED_AT
+from tpr_outcomes.cohort.links import is_link
 from tpr_outcomes.cohort.opening import GZIP, read_file
 from tpr_outcomes.cohort.raw import RawTable, drop_empty, texts
 from tpr_outcomes.cohort.sources_plain import split_plain
@@ -292,7 +293,7 @@ def sheet_names(source: str | Path | FileContent | pd.DataFrame) -> tuple[str, .
     SourceError
         As :func:`read_source`.
     """
-    if isinstance(source, pd.DataFrame):
+    if isinstance(source, pd.DataFrame) or is_link(source):
         return ()
     path = Path(source.name if isinstance(source, FileContent) else source)
     if path.suffix.lower() not in SHEET_SUFFIXES:

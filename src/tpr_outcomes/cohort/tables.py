@@ -8,8 +8,10 @@ kept with the record.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -27,9 +29,9 @@ from tpr_outcomes.cohort.sources import (
     TEXT_SUFFIXES,
     FileContent,
     RawTable,
-    read_source,
     sheet_names,
 )
+from tpr_outcomes.cohort.sources_tables import PARQUET_SUFFIXES, read_any
 from tpr_outcomes.cohort.table_cells import UNKNOWN, Links, TableCells, links_of, read_table_cells
 from tpr_outcomes.cohort.table_rules import find_table_problems
 from tpr_outcomes.cohort.visits import Rated, build_visits
@@ -87,7 +89,7 @@ def read_record(
     frames: dict[str, pd.DataFrame | None] = {}
     problems: dict[str, tuple[Problem, ...]] = {}
     for name, (place, its_sheet) in places.items():
-        raw = read_source(place, sheet=its_sheet)
+        raw = read_any(place, sheet=its_sheet)[0]
         frames[name], problems[name] = _read_table(raw, name, columns=mapping, links=links)
     return Record(visits, **frames, problems=problems)
 
@@ -121,7 +123,7 @@ def check_record(
         links = links_of(cells, build_visits(cells, rated=rated, problems=report.problems))
     problems = list(report.problems)
     for name, (place, its_sheet) in _places(source, tables).items():
-        raw = read_source(place, sheet=its_sheet)
+        raw = read_any(place, sheet=its_sheet)[0]
         problems += _read_table(raw, name, columns=mapping, links=links)[1]
     return CheckReport(
         tuple(problems), report.n_rows, report.n_patients, report.columns, report.guess, report.layout
@@ -139,7 +141,7 @@ def visits_place(source: Place) -> Place:
     SourceError
         When a folder holds none or several.
     """
-    if not isinstance(source, str | Path) or not Path(source).is_dir():
+    if not _is_folder(source):
         return source
     found = _named_files(Path(source), "visits")
     if len(found) != 1:
@@ -164,7 +166,7 @@ def _places(source: Place, tables: Mapping[str, Place] | None) -> dict[str, tupl
             found[name] = tables[name], own.get(name)
         elif name in sheets:
             found[name] = main, sheets[name]
-        elif isinstance(source, str | Path) and Path(source).is_dir():
+        elif _is_folder(source):
             files = _named_files(Path(source), name)
             if len(files) > 1:
                 raise SourceError(f"The folder {source} has {len(files)} files called {name}; keep one.")
@@ -173,9 +175,19 @@ def _places(source: Place, tables: Mapping[str, Place] | None) -> dict[str, tupl
     return found
 
 
+def _is_folder(source: Place) -> TypeGuard[str | Path]:
+    """Tell whether a source is a folder; no link and no name is too odd to ask."""
+    return isinstance(source, str | Path) and os.path.isdir(source)  # noqa: PTH112 (Path.is_dir may raise)
+
+
 def _named_files(folder: Path, name: str) -> list[Path]:
     """Files of a kind read here with a name, whatever their ending."""
-    endings = (*TEXT_SUFFIXES, *(suffix + GZIP for suffix in TEXT_SUFFIXES), *SHEET_SUFFIXES)
+    endings = (
+        *TEXT_SUFFIXES,
+        *(suffix + GZIP for suffix in TEXT_SUFFIXES),
+        *SHEET_SUFFIXES,
+        *PARQUET_SUFFIXES,
+    )
     wanted = {name + ending for ending in endings}
     return sorted(path for path in folder.iterdir() if path.name.lower() in wanted)
 

@@ -51,7 +51,8 @@ class Source:
     Attributes
     ----------
     kind : str
-        ``"csv"``, ``"excel"``, ``"frame"``, ``"simulated"``, ``"dataset"`` or ``"arrays"``.
+        ``"csv"``, ``"excel"``, ``"frame"``, ``"parquet"``, ``"duckdb"``, ``"postgresql"``,
+        ``"simulated"``, ``"dataset"`` or ``"arrays"``.
     sha256 : str
         Digest of the file as read; empty where there was no file.
     rows_read : int

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tpr_outcomes.cohort.links import shown
 from tpr_outcomes.errors import TprError
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ PLAIN_WIDTH = 160
 Source = Annotated[
     str,
     typer.Argument(
-        help="A CSV or Excel file, a folder with visits, example:threshold, example:nothing, or vickers."
+        help="A CSV, Excel or Parquet file, a folder with visits, a duckdb:// or postgresql:// link, "
+        "example:threshold, example:nothing, or vickers."
     ),
 ]
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="TOML file with the settings of the analysis.")]
@@ -161,7 +163,7 @@ def say_warnings(record: Record, source: str) -> None:
         kind = "Table not used" if severity == "error" else severity.capitalize()
         print(f"{kind} ({rule}): {message} [{where}]", file=sys.stderr)
     if problems:
-        print(f"See them all with: tpr check {source}", file=sys.stderr)
+        print(f"See them all with: tpr check {shown(source)}", file=sys.stderr)
 
 
 def count(n: int, noun: str) -> str:
