@@ -132,12 +132,76 @@ def share_of(
     said, who = np.asarray(yes, dtype=np.float64), np.asarray(patient)
     people = int(np.unique(who).size)
     if people < 2:
-        reason = f"diaries of {people} patients; a share with an interval needs two"
+        reason = f"entries of {people} patients; a share with an interval needs two"
         return not_estimated(term, n_rows=said.size, n_patients=people, reason=reason)
     covariance = jackknife(lambda keep: np.array([said[keep].mean()]), who)
     error = math.sqrt(float(covariance[0, 0]))
     low, high = wilson(float(said.mean()), error, n_patients=people, level=level)
     return Estimate(term, float(said.mean()), error, low, high, math.nan, said.size, people, note)
+
+
+def ratio_of(
+    term: str, part: ArrayLike, whole: ArrayLike, patient: ArrayLike, *, level: float = 0.95, note: str = ""
+) -> Estimate:
+    """Share of a total, patients left out one at a time: the sum of ``part`` over the sum of ``whole``.
+
+    Parameters
+    ----------
+    term : str
+    part, whole : (n,) array_like of float
+        Counts, ``part`` no larger than ``whole``.
+    patient : (n,) array_like of int
+    """
+    top, bottom = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    who = np.asarray(patient)
+    people = int(np.unique(who).size)
+    if people < 2 or not bottom.sum() > 0:
+        reason = f"entries of {people} patients; a share with an interval needs two"
+        return not_estimated(term, n_rows=top.size, n_patients=people, reason=reason)
+
+    def share(keep: NDArray[np.bool_]) -> Array:
+        return np.array([top[keep].sum() / max(bottom[keep].sum(), 1e-300)])
+
+    value = float(top.sum() / bottom.sum())
+    error = math.sqrt(float(jackknife(share, who)[0, 0]))
+    low, high = wilson(value, error, n_patients=people, level=level)
+    return Estimate(term, value, error, low, high, math.nan, top.size, people, note)
+
+
+def exact_share(
+    term: str, count: int, of: int, *, n_patients: int, level: float = 0.95, note: str = ""
+) -> Estimate:
+    r"""Share with its exact interval, each of the ``of`` taken as independent.
+
+    Parameters
+    ----------
+    term : str
+    count, of : int
+        How often, of how many.
+    n_patients : int
+    level : float, optional
+        Of the two-sided interval; where nothing happened the upper end is one-sided at that level.
+
+    Notes
+    -----
+    Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404. Where ``count`` is 0 the upper end is
+    :math:`1-\alpha^{1/n}` with :math:`\alpha` one less the level, about 3/n at 95% (Hanley & Lippman-Hand
+    1983, doi:10.1001/jama.1983.03330370053031); the lower end is 0.
+
+    Examples
+    --------
+    >>> round(exact_share("infection", 0, 300, n_patients=100).conf_high, 6)
+    0.009936
+    """
+    if not of:
+        return not_estimated(term, n_rows=0, n_patients=n_patients, reason="nothing was asked")
+    alpha = 1.0 - level
+    if count == 0:
+        low, high = 0.0, float(-math.expm1(math.log(alpha) / of))
+    else:
+        low = float(stats.beta.ppf(alpha / 2.0, count, of - count + 1))
+        high = float(stats.beta.ppf(1.0 - alpha / 2.0, count + 1, of - count)) if count < of else 1.0
+    return Estimate(term, count / of, math.nan, low, high, math.nan, of, n_patients, note)
 
 
 def regression(

@@ -11,10 +11,12 @@ from scipy.special import stdtrit
 
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.inference.clustered import Estimate
+from tpr_outcomes.inference.clustered import Estimate, jackknife
 
 Array = NDArray[np.float64]
 
+WINDOWS = ((0.0, 4.0), (4.0, 8.0), (8.0, 12.0), (12.0, 26.0), (26.0, 52.0))
+"""Weeks since the first visit."""
 FEWEST_FOR_GAPS = 15
 """Patients with four or more dated visits that the comparison needs."""
 
@@ -27,10 +29,13 @@ class Frequency:
     ----------
     gap_ratio : Estimate
         Mean later gap to mean earlier gap of the same patient, geometric mean over patients.
+    rates : tuple of Estimate
+        Visits per week of treatment, first visits not counted, in :data:`WINDOWS` of weeks since the first.
     level : float
     """
 
     gap_ratio: Estimate
+    rates: tuple[Estimate, ...]
     level: float
 
 
@@ -64,7 +69,53 @@ def analyse_frequency(visits: Visits, *, level: float = 0.95) -> Frequency:
     mean, error = float(ratios.mean()), float(ratios.std(ddof=1) / math.sqrt(n))
     reach = float(stdtrit(n - 1, 0.5 + level / 2.0)) * error
     ratio, low, high = (math.exp(mean + side) for side in (0.0, -reach, reach))
-    return Frequency(Estimate("gap_ratio", ratio, ratio * error, low, high, math.nan, n, n), level)
+    gap = Estimate("gap_ratio", ratio, ratio * error, low, high, math.nan, n, n)
+    return Frequency(gap, visit_rates(visits, level=level), level)
+
+
+def visit_rates(visits: Visits, *, level: float = 0.95) -> tuple[Estimate, ...]:
+    r"""Visits per week since the first visit, among patients still in treatment.
+
+    Returns
+    -------
+    tuple of Estimate
+        ``visits_per_week_0_4`` and so on; windows in which nobody was in treatment are left out.
+
+    Notes
+    -----
+    :math:`\sum_i N_i(a,b]/\sum_i\{\min(b,T_i)-a\}^+` with :math:`T_i` the week of patient i's last visit:
+    whoever stops is followed to the last visit, not beyond. Interval on the log scale, patients left out one
+    at a time.
+    """
+    patient = visits.table["patient"].to_numpy()
+    weeks = visits.table["weeks"].to_numpy(dtype=np.float64)
+    last = np.zeros(visits.n_patients)
+    np.maximum.at(last, patient, weeks)
+    found = []
+    for low, high in WINDOWS:
+        inside = (weeks > low) & (weeks <= high)
+        made = np.bincount(patient[inside], minlength=visits.n_patients).astype(np.float64)
+        time = np.clip(np.minimum(last, high) - low, 0.0, None)
+        term = f"visits_per_week_{low:g}_{high:g}"
+        there = time > 0
+        if there.sum() < 2 or not made.sum() > 0:
+            continue
+        found.append(_rate(term, made[there], time[there], level))
+    return tuple(found)
+
+
+def _rate(term: str, made: Array, time: Array, level: float) -> Estimate:
+    """A rate with patients left out one at a time; interval on the log scale."""
+    n = made.size
+    rate = float(made.sum() / time.sum())
+
+    def log_rate(keep: NDArray[np.bool_]) -> Array:
+        return np.array([math.log(max(float(made[keep].sum()), 0.5) / float(time[keep].sum()))])
+
+    error = math.sqrt(float(jackknife(log_rate, np.arange(n))[0, 0]))
+    reach = float(stdtrit(n - 1, 0.5 + level / 2.0)) * error
+    ends = rate * math.exp(-reach), rate * math.exp(reach)
+    return Estimate(term, rate, rate * error, *ends, math.nan, int(made.sum()), n)
 
 
 def gap_ratios(visits: Visits) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -75,13 +75,26 @@ class Response:
 
 
 @dataclass(frozen=True)
-class _Ending:
-    """How one patient's course went: visits and dose at its end, and why it ended."""
+class Ending:
+    """How one patient's course went.
+
+    Attributes
+    ----------
+    visits, dose : float
+        Visits, and dose, before its end.
+    cause : str
+        :data:`RESPONSE`, why the patient stopped, or still coming.
+    unconfirmed_at : float
+        Visits before an improvement at the very last rating; NaN where there is none.
+    patient : int
+        Code.
+    """
 
     visits: float
     dose: float
     cause: str
     unconfirmed_at: float
+    patient: int = -1
 
 
 def analyse_response(
@@ -123,11 +136,11 @@ def analyse_response(
         raise PlanError(
             f"The scale {visits.scale.name!r} has no cited cut-point of {percent:g} percent; take one it has."
         )
-    endings = _endings(visits, percent, dose)
+    endings = endings_of(visits, percent, dose)
     left_out = visits.n_patients - len(endings)
     if not endings:
         raise FitError("No patient has a first rating other than 0 and a later one; nobody can be followed.")
-    by_visits = _incidence(endings, level)
+    by_visits = incidence_of(endings, level)
     known = [ending for ending in endings if math.isfinite(ending.dose)]
     by_dose = None
     if any(ending.cause != CENSORED for ending in known):
@@ -138,7 +151,7 @@ def analyse_response(
         cut=cut,
         visits=by_visits,
         dose=by_dose,
-        highest=_incidence([_as_response(ending) for ending in endings], level),
+        highest=incidence_of([_as_response(ending) for ending in endings], level),
         unconfirmed=sum(math.isfinite(ending.unconfirmed_at) for ending in endings),
         left_out=left_out,
         left_out_of_dose=len(endings) - len(known),
@@ -147,20 +160,21 @@ def analyse_response(
     )
 
 
-def _incidence(endings: Sequence[_Ending], level: float) -> Incidence:
+def incidence_of(endings: Sequence[Ending], level: float) -> Incidence:
+    """Cumulative incidence of response and of each reason to stop, by number of visits."""
     return aalen_johansen(
         [ending.visits for ending in endings], [ending.cause for ending in endings], level=level
     )
 
 
-def _as_response(ending: _Ending) -> _Ending:
+def _as_response(ending: Ending) -> Ending:
     """The same course with an improvement at its last rating counted as lasting."""
     if not math.isfinite(ending.unconfirmed_at):
         return ending
-    return _Ending(ending.unconfirmed_at, ending.dose, RESPONSE, ending.unconfirmed_at)
+    return replace(ending, visits=ending.unconfirmed_at, cause=RESPONSE)
 
 
-def _endings(visits: Visits, percent: float, dose: str) -> list[_Ending]:
+def endings_of(visits: Visits, percent: float, dose: str) -> list[Ending]:
     """One ending per patient with a first rating other than 0 and a later one."""
     table = visits.table
     sign = -1.0 if visits.scale.higher_is_worse else 1.0
@@ -177,7 +191,8 @@ def _endings(visits: Visits, percent: float, dose: str) -> list[_Ending]:
         if rated.size:
             why = REASON_NOT_RECORDED if reasons is None else _why(reasons[start:stop])
             last = int(stop - start)
-            endings.append(_ending(rated, improved[start:stop] >= percent, total[start:stop], why, last))
+            ending = _ending(rated, improved[start:stop] >= percent, total[start:stop], why, last)
+            endings.append(replace(ending, patient=int(patient[start])))
     return endings
 
 
@@ -189,20 +204,20 @@ def _why(reasons: NDArray[np.object_]) -> str:
 
 def _ending(
     rated: NDArray[np.int64], met: NDArray[np.bool_], total: Array, why: str, n_visits: int
-) -> _Ending:
+) -> Ending:
     """Follow one patient: rows ``rated`` after the first, where ``met`` says improved enough."""
     held = met[rated]
     confirmed = np.flatnonzero(held[:-1] & held[1:])
     if confirmed.size:
         at = int(rated[confirmed[0]])
-        return _Ending(float(at), float(total[at]), RESPONSE, math.nan)
+        return Ending(float(at), float(total[at]), RESPONSE, math.nan)
     last = int(rated[-1])
     unconfirmed_at = float(last) if held[-1] else math.nan
     if why != CENSORED:
-        return _Ending(float(n_visits), float(total[last]), why, unconfirmed_at)
+        return Ending(float(n_visits), float(total[last]), why, unconfirmed_at)
     # still coming: whether the last rating lasts is not known, so it is as if not yet made
     seen = last if not held[-1] else (int(rated[-2]) if rated.size > 1 else 0)
-    return _Ending(float(seen), float(total[seen]) if seen else 0.0, CENSORED, unconfirmed_at)
+    return Ending(float(seen), float(total[seen]) if seen else 0.0, CENSORED, unconfirmed_at)
 
 
 def _thin(curve: Incidence, landmark: float) -> str:
@@ -215,7 +230,7 @@ def _thin(curve: Incidence, landmark: float) -> str:
     return f"only {left} patients were still followed" if left < FEW else ""
 
 
-def _otherwise(endings: Sequence[_Ending], level: float) -> Estimate:
+def _otherwise(endings: Sequence[Ending], level: float) -> Estimate:
     """Share whose course ended without a response, whatever the reason."""
     name = "otherwise"
     causes = [e.cause if e.cause in (CENSORED, RESPONSE) else name for e in endings]

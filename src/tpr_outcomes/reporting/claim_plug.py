@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
 from tpr_outcomes.cohort.record import Record
 from tpr_outcomes.errors import DataError, FitError
 from tpr_outcomes.inference.clustered import Estimate
 from tpr_outcomes.inference.evidence import Decision, Evidence
-from tpr_outcomes.reporting import words
+from tpr_outcomes.inference.procedure import reporters
+from tpr_outcomes.reporting import words, words_claims
 from tpr_outcomes.reporting.claim_rows import Claim
 from tpr_outcomes.reporting.phrases import say
 from tpr_outcomes.reporting.spelling import counted, listed
@@ -151,6 +154,17 @@ def number_of(estimate: Estimate, *, unit: str, method: str, level: float = 0.95
         n=estimate.n_patients,
         method=f"{method}; {estimate.note}" if estimate.note else method,
     )
+
+
+def told_by(table: pd.DataFrame | None) -> str:
+    """Say who reported the rows of a table."""
+    return tellers({} if table is None else reporters(table))
+
+
+def tellers(reported: Mapping[str, int]) -> str:
+    """Say who reported, most frequent first; nothing where nobody did."""
+    named = [words_claims.TOLD[name] for name in reported if name in words_claims.TOLD]
+    return words_claims.TOLD_BY.format(tellers=listed(named)) if named else ""
 
 
 def answer(claim: Claim, basis: Basis, analysis: Analysis | None) -> Finding:

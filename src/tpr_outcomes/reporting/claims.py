@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
-from tpr_outcomes.reporting import claims_core, claims_course, claims_regions
+from tpr_outcomes.reporting import (
+    claims_core,
+    claims_course,
+    claims_procedure,
+    claims_regions,
+    claims_soreness,
+)
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, answer
 from tpr_outcomes.reporting.claim_rows import BY_ID, CLAIMS, Claim, Known
 from tpr_outcomes.reporting.phrases import parts
@@ -43,6 +49,8 @@ def collect(*modules: Mapping[str, Analysis]) -> dict[str, Analysis]:
 REGISTRY: dict[str, Analysis] = collect(
     claims_core.ANALYSES,
     claims_course.ANALYSES,
+    claims_soreness.ANALYSES,
+    claims_procedure.ANALYSES,
     claims_regions.ANALYSES,
 )
 """The analysis of each claim that has one."""

@@ -12,7 +12,7 @@ from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Said
 from tpr_outcomes.reporting.verdict import VERDICT_RULE, Answer, Grade, Number
 
-_SHOWN = ("threshold_supported", "cumulative_association")
+SHOWN = ("threshold_supported", "cumulative_association")
 
 
 def _said(basis: Basis, template: str, answer: Answer) -> Said:
@@ -48,7 +48,7 @@ def _elicitation(_: None, basis: Basis) -> Said:
         return _said(basis, words.C2["contradicted"], "contradicted")
     if label in ("inconclusive", "no_relevant_effect"):
         return _said(basis, words.C2["open"], "inconclusive")
-    if label not in _SHOWN:
+    if label not in SHOWN:
         return _said(basis, words.C2["weak"], "inconclusive")
     assert basis.evidence.test is not None
     p_values = basis.evidence.test.scores.p_values
