@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
+from python_calamine import CalamineWorkbook, WorksheetNotFound
 
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.grid import as_text, assemble, header_of
@@ -30,6 +30,7 @@ from tpr_outcomes.cohort.links import is_link
 from tpr_outcomes.cohort.opening import GZIP, read_file
 from tpr_outcomes.cohort.raw import RawTable, drop_empty, texts
 from tpr_outcomes.cohort.sources_plain import split_plain
+from tpr_outcomes.cohort.workbooks import opened, require_modest
 from tpr_outcomes.errors import SourceError
 
 __all__ = [
@@ -243,18 +244,11 @@ def _split(body: bytes, delimiter: str, skipped: int) -> Iterator[tuple[int, lis
 # --- spreadsheets and frames ----------------------------------------------------------------------
 
 
-_DAMAGED = (
-    "The spreadsheet cannot be opened: it may be damaged, protected by a password, or another kind "
-    "of file under this name. Open it in the spreadsheet program and save it without a password."
-)
-
-
 def _open_workbook(content: bytes) -> CalamineWorkbook:
     """Open a workbook held in memory."""
-    try:
+    require_modest(content)
+    with opened():
         return CalamineWorkbook.from_filelike(io.BytesIO(content))
-    except CalamineError as error:
-        raise SourceError(_DAMAGED) from error
 
 
 def _read_sheets(content: bytes, columns: Columns, *, sheet: str | None) -> tuple[RawTable, ...]:
@@ -264,13 +258,11 @@ def _read_sheets(content: bytes, columns: Columns, *, sheet: str | None) -> tupl
     others = [] if sheet is not None else _others(book.sheet_names, name)
     digest = hashlib.sha256(content).hexdigest()
     unread = 0 if name.strip().lower() == "visits" else len(others)
-    try:
+    with opened():
         return tuple(
             _read_one_sheet(book, each, columns, sha256=digest, other_sheets=unread)
             for each in (name, *others)
         )
-    except CalamineError as error:
-        raise SourceError(_DAMAGED) from error
 
 
 def _read_one_sheet(book: CalamineWorkbook, name: str, columns: Columns, **facts: Any) -> RawTable:
