@@ -70,6 +70,13 @@ FILES = [
         "visits 1 to 2: pain from pain_v1 … pain_v2; twitches from",
         'format = "tidy"',
     ),
+    (
+        "repeated_entry",
+        "record_id,redcap_event_name,pain,twitches\n1,visit_1_arm_1,7,1\n1,visit_1_arm_1,,2\n1,visit_2_arm_1,6,1\n",
+        "line 3, column twitches",
+        "another entry of twitches in line 2, column twitches",
+        'add = ["twitches"]',
+    ),
     ("weeks_ignored", GOOD, "column weeks", "weeks were taken from the dates", "Leave one"),
     (
         "weeks_not_a_number",

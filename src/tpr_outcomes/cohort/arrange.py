@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.names import role_of
 from tpr_outcomes.cohort.raw import RawTable
-from tpr_outcomes.cohort.sources_wide import is_wide, read_wide
+from tpr_outcomes.cohort.sources_redcap import is_redcap, read_redcap
+from tpr_outcomes.cohort.sources_wide import (
+    MEASURED,
+    holds_a_measure,
+    holds_a_visit,
+    holds_patients,
+    is_wide,
+    read_wide,
+)
 
 
 def arrange(tables: Sequence[RawTable], columns: Columns) -> RawTable:
@@ -29,8 +39,30 @@ def arrange(tables: Sequence[RawTable], columns: Columns) -> RawTable:
     ------
     PlanError
         When the column map names a column that is not there.
+    SourceError
+        When the data dictionary cannot be opened.
     """
     chosen, mapping, reading = tables[0], columns.mapping, columns.reading
-    if reading.format == "wide" or (not reading.format and is_wide(chosen, mapping)):
-        return read_wide([chosen], mapping, reading)
+    if reading.format == "redcap" or (not reading.format and is_redcap(chosen)):
+        return read_redcap(chosen, mapping, reading)
+    if reading.format in ("", "wide"):
+        together = _belonging_together(tables, mapping)
+        if together or reading.format or is_wide(chosen, mapping):
+            patients = [table for table in tables[1:] if holds_patients(table, mapping)]
+            used = [*(together or [chosen]), *patients]
+            per_visit = bool(together) and holds_a_visit(together[0], mapping)
+            made = read_wide(used, mapping, reading, per_visit=per_visit)
+            left = len(tables) - len(used)
+            return dataclasses.replace(made, other_sheets=min(left, chosen.other_sheets))
     return chosen
+
+
+def _belonging_together(tables: Sequence[RawTable], mapping: Mapping[str, str]) -> list[RawTable]:
+    """Return the sheets of one measurement each, or of one visit each, if that is how the workbook is."""
+    if not tables[0].other_sheets:
+        return []
+    measures = [table for table in tables if holds_a_measure(table, mapping)]
+    if len(measures) > 1 and {role_of(table.sheet, mapping) for table in measures} & set(MEASURED):
+        return measures
+    visits = [table for table in tables if holds_a_visit(table, mapping)]
+    return visits if len(visits) > 1 else []

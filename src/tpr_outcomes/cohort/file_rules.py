@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpr_outcomes.cohort.cells import Record
-from tpr_outcomes.cohort.names import nearest_known
+from tpr_outcomes.cohort.names import COUNTS, nearest_known
 from tpr_outcomes.cohort.problems import Problem, whole
 from tpr_outcomes.cohort.typed_values import to_number
 
@@ -149,6 +149,22 @@ def overlong_row(record: Record) -> list[Problem]:
         )
         for row in record.raw.overlong_rows
     ]
+
+
+def repeated_entry(record: Record) -> list[Problem]:
+    """Find visits with several entries of one kind where one was wanted."""
+    found = []
+    for clash in record.raw.clashes:
+        remedy = "Keep one entry per patient and visit."
+        if clash.role in ("twitches", *COUNTS):
+            remedy += (
+                f' If they are to be added up, write add = ["{clash.role}"] below [file] in the column map.'
+            )
+        message = f"This visit has another entry of {clash.role} in {clash.other}."
+        found.append(
+            Problem("repeated_entry", "error", clash.address, clash.column, "", message, remedy, clash.row)
+        )
+    return found
 
 
 def layout_guessed(record: Record) -> list[Problem]:

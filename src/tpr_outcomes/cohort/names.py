@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 CANONICAL = (
     "patient",
@@ -107,6 +107,38 @@ def nearest_known(name: str) -> str | None:
     near = difflib.get_close_matches(plain, KNOWN, n=1, cutoff=0.75)
     near = near or [word for word in plain.split("_") if word in KNOWN]
     return KNOWN[near[0]] if near else None
+
+
+def one_name_each(names: Iterable[tuple[str, str]], mapping: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Keep one of the names that could stand for the same column: the mapped one, else our own, else none.
+
+    Parameters
+    ----------
+    names : iterable of (str, str)
+        Canonical column and plain name of the user's.
+    mapping : mapping of str to str
+        Canonical name to the user's name.
+
+    Returns
+    -------
+    set of (str, str)
+        Those that are certain. Of two synonyms neither is: their user is asked which is meant.
+
+    Examples
+    --------
+    >>> sorted(one_name_each([("pain", "nrs"), ("pain", "vas"), ("twitches", "ltr")], {}))
+    [('twitches', 'ltr')]
+    """
+    by_role: dict[str, set[str]] = {}
+    for role, name in names:
+        if role:
+            by_role.setdefault(role, set()).add(name)
+    kept = set()
+    for role, stems in by_role.items():
+        best = stems if role in mapping else stems & {role} or stems
+        if role in mapping or len(best) == 1:
+            kept |= {(role, name) for name in best}
+    return kept
 
 
 def role_of(name: str, mapping: Mapping[str, str]) -> str:

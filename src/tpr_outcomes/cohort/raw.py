@@ -30,6 +30,29 @@ class Origin:
     column: Ints
 
 
+@dataclass(frozen=True)
+class Clash:
+    """An entry of a visit that has another of the same kind, so that it is not clear which to read.
+
+    Attributes
+    ----------
+    role : str
+        Canonical column.
+    address, column : str
+        Where it stands, and the user's name of the column.
+    other : str
+        Where the first entry of that visit stands.
+    row : int
+        Row of the reshaped table.
+    """
+
+    role: str
+    address: str
+    column: str
+    other: str
+    row: int
+
+
 @dataclass(frozen=True, eq=False)
 class RawTable:
     """A table of text cells that remembers where each stood.
@@ -74,6 +97,8 @@ class RawTable:
         then counts the rows of the reshaped table from 1.
     unused : tuple of (str, str, str)
         Address, reason and rule of each row of the user's tables that became no row here.
+    clashes : tuple of Clash
+        Entries of a visit that has another of the same kind.
     """
 
     kind: str
@@ -96,6 +121,7 @@ class RawTable:
     tables: tuple[RawTable, ...] = ()
     origin: tuple[Origin, ...] = ()
     unused: tuple[tuple[str, str, str], ...] = ()
+    clashes: tuple[Clash, ...] = ()
 
     @property
     def n_rows(self) -> int:

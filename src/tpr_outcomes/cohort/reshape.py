@@ -14,11 +14,14 @@ import pandas as pd
 
 from tpr_outcomes.cohort.coded import Texts
 from tpr_outcomes.cohort.names import CANONICAL
-from tpr_outcomes.cohort.raw import Ints, Origin, RawTable, texts
+from tpr_outcomes.cohort.raw import Clash, Ints, Origin, RawTable, texts
 from tpr_outcomes.cohort.typed_values import says_nothing
 
 ONCE = -1
 """Label of a cell that holds for the patient, not for one visit."""
+
+NEVER = -2
+"""Label of a cell that is not read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ class Piece:
         Which table, and which column of it.
     label : int or (n,) int64
         Position of the visit among all labels, for the column or for each row; :data:`ONCE` where the cell
-        holds for the patient.
+        holds for the patient, :data:`NEVER` where it is not to be read.
     opens : bool
         Whether a filled cell makes a visit.
     """
@@ -92,8 +95,11 @@ class _Column:
         return cls(texts([""] * n), blank.copy(), blank.copy(), blank.copy())
 
     def take(self, at: Ints, piece: Piece, table: RawTable, rows: Ints) -> None:
-        """Fill places from rows of a table, where nothing stands yet."""
-        values = table.cells[piece.column][rows]
+        """Fill places from rows of a table, where nothing stands yet; of several rows the first filled."""
+        values = np.asarray(table.cells[piece.column])[rows]
+        filled_first = np.argsort(values == "", kind="stable")
+        at, which = np.unique(at[filled_first], return_index=True)
+        rows, values = rows[filled_first][which], values[filled_first][which]
         free = (self.cells[at] == "") & ((values != "") | (self.column[at] < 0))
         at, rows, values = at[free], rows[free], values[free]
         self.cells[at] = values
@@ -127,13 +133,16 @@ def to_visits(
     keys = _keys(plan, who, filled)
     patient, label = np.divmod(keys, max(len(plan.visits), 1))
     columns = {role: _Column.of(keys.size) for role in _roles(plan)}
+    clashes: list[Clash] = []
     for piece, here in zip(plan.pieces, filled, strict=True):
         if not isinstance(piece.label, int) or piece.label != ONCE:
+            clashes += _clashes(plan, piece, here, who, keys)
             _take_visits(columns, plan, piece, who, keys)
         if not isinstance(piece.label, int) or piece.label == ONCE:
             _take_once(columns[piece.role], plan, piece, here, who, patient)
     _number(columns, plan, label)
-    return _table(plan, columns, _without_visit(plan, who, patient), layout, guess, unknown)
+    made = _table(plan, columns, layout, guess, unknown)
+    return dataclasses.replace(made, unused=_without_visit(plan, who, patient), clashes=tuple(clashes))
 
 
 def _patients(plan: Plan) -> list[Ints]:
@@ -179,6 +188,26 @@ def _roles(plan: Plan) -> list[str]:
     return [name for name in CANONICAL if name in roles]
 
 
+def _clashes(plan: Plan, piece: Piece, filled: Ints, who: list[Ints], keys: Ints) -> list[Clash]:
+    """Find the entries of a column that belong to a visit which has one already."""
+    table, column = plan.tables[piece.table], piece.column
+    label = _labels(piece, filled)
+    rows = filled[label >= 0]
+    key = who[piece.table][rows] * len(plan.visits) + label[label >= 0]
+    _, first, back = np.unique(key, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[back] != np.arange(key.size))
+    return [
+        Clash(
+            piece.role,
+            table.address(int(table.rows[rows[i]]), column),
+            table.header[column],
+            table.address(int(table.rows[rows[first[back[i]]]]), column),
+            int(np.searchsorted(keys, key[i])) + 1,
+        )
+        for i in again
+    ]
+
+
 def _take_visits(columns: dict[str, _Column], plan: Plan, piece: Piece, who: list[Ints], keys: Ints) -> None:
     """Fill a column from cells that belong to a visit; the first filled one stands for the visit."""
     table = plan.tables[piece.table]
@@ -190,10 +219,12 @@ def _take_visits(columns: dict[str, _Column], plan: Plan, piece: Piece, who: lis
     known = keys[at] == key if keys.size else np.zeros(key.size, dtype=bool)
     at, rows = at[known], rows[known]
     columns[piece.role].take(at, piece, table, rows)
-    said = table.cells[piece.column][rows] != ""
+    said = np.asarray(table.cells[piece.column])[rows] != ""
     mark = columns["visit"]
-    first = mark.column[at[said]] < 0
-    place, row = at[said][first], rows[said][first]
+    place, which = np.unique(at[said], return_index=True)
+    row = rows[said][which]
+    first = mark.column[place] < 0
+    place, row = place[first], row[first]
     mark.table[place], mark.row[place], mark.column[place] = piece.table, table.rows[row], piece.column
 
 
@@ -239,7 +270,6 @@ def _without_visit(plan: Plan, who: list[Ints], patient: Ints) -> tuple[tuple[st
 def _table(
     plan: Plan,
     columns: dict[str, _Column],
-    unused: tuple[tuple[str, str, str], ...],
     layout: str,
     guess: Sequence[str],
     unknown: Sequence[tuple[str, int, int]],
@@ -271,7 +301,6 @@ def _table(
         roles=(*columns, *("" for _ in unknown)),
         tables=plan.tables,
         origin=tuple(origins),
-        unused=unused,
     )
 
 

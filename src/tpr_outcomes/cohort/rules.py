@@ -380,6 +380,7 @@ RULES: tuple[Callable[[Record], list[Problem]], ...] = (
     file_rules.several_sheets,
     file_rules.overlong_row,
     file_rules.layout_guessed,
+    file_rules.repeated_entry,
     missing_patient,
     missing_visit,
     visit_not_whole,

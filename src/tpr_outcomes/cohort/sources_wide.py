@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tpr_outcomes.cohort.names import PER_PATIENT, plain_name, role_of
+from tpr_outcomes.cohort.names import PER_PATIENT, one_name_each, plain_name, role_of
 from tpr_outcomes.cohort.raw import RawTable
 from tpr_outcomes.cohort.reading import Reading
 from tpr_outcomes.cohort.reshape import ONCE, Piece, Plan, to_visits
-from tpr_outcomes.cohort.visit_names import HOLE, Label, read_label, read_name, weeks_of
+from tpr_outcomes.cohort.visit_names import (
+    HOLE,
+    Label,
+    number_visits,
+    read_label,
+    read_name,
+    weeks_of,
+    with_hole,
+)
 from tpr_outcomes.errors import PlanError
 
 MEASURED = ("pain", "twitches")
@@ -50,7 +58,9 @@ def is_wide(table: RawTable, mapping: Mapping[str, str]) -> bool:
     return False
 
 
-def read_wide(tables: Sequence[RawTable], mapping: Mapping[str, str], reading: Reading) -> RawTable:
+def read_wide(
+    tables: Sequence[RawTable], mapping: Mapping[str, str], reading: Reading, *, per_visit: bool = False
+) -> RawTable:
     """Make one row per visit of a table with one row per patient.
 
     Parameters
@@ -62,6 +72,8 @@ def read_wide(tables: Sequence[RawTable], mapping: Mapping[str, str], reading: R
         with ``{visit}`` where the number stands.
     reading : Reading
         What the user settled.
+    per_visit : bool
+        Whether sheets named for a visit hold that visit.
 
     Returns
     -------
@@ -73,7 +85,10 @@ def read_wide(tables: Sequence[RawTable], mapping: Mapping[str, str], reading: R
     PlanError
         When the map names a column that is not there.
     """
-    found = [f for i, table in enumerate(tables) for f in _understand(table, mapping, i)]
+    found = []
+    for i, table in enumerate(tables):
+        visit = read_label(table.sheet, bare=True) if per_visit else None
+        found += _understand(table, mapping, i, of_visit=visit)
     _require_mapped(mapping, found)
     patient = tuple(
         next((f.column for f in found if f.table == i and f.role == "patient" and f.label is None), -1)
@@ -100,8 +115,10 @@ def read_wide(tables: Sequence[RawTable], mapping: Mapping[str, str], reading: R
     return to_visits(plan, layout="wide", guess=guess, unknown=_unknown(tables, found, used))
 
 
-def _understand(table: RawTable, mapping: Mapping[str, str], index: int) -> list[_Found]:
-    """Say what each column is: of a visit, of the patient, or not known."""
+def _understand(
+    table: RawTable, mapping: Mapping[str, str], index: int, *, of_visit: Label | None = None
+) -> list[_Found]:
+    """Say what each column is: of a visit, of the patient, or not known; all of a visit if the sheet is."""
     sheet_role = role_of(table.sheet, mapping) if table.sheet else ""
     result = []
     for column, name in enumerate(table.header):
@@ -112,8 +129,11 @@ def _understand(table: RawTable, mapping: Mapping[str, str], index: int) -> list
             role, stem, label = sheet_role, plain_name(table.sheet), alone
         if role == "patient" and label is not None:
             role = ""
+        if of_visit is not None and role != "patient":
+            label = of_visit
         result.append(_Found(role, stem, label, index, column))
-    return result
+    kept = one_name_each(((f.role, f.stem) for f in result), mapping)
+    return [f if (f.role, f.stem) in kept else replace(f, role="") for f in result]
 
 
 MEASURED_ROLES = ("pain", "twitches", "date", "weeks", "sought", "insertions", "sites", "sessions")
@@ -142,6 +162,27 @@ def holds_a_measure(table: RawTable, mapping: Mapping[str, str]) -> bool:
     return role in MEASURED_ROLES and patient and several
 
 
+def holds_a_visit(table: RawTable, mapping: Mapping[str, str]) -> bool:
+    """Tell whether a sheet is named for a visit and holds the patients' entries of it.
+
+    Parameters
+    ----------
+    table : RawTable
+        One sheet.
+    mapping : mapping of str to str
+        Canonical name to the user's name.
+
+    Returns
+    -------
+    bool
+        True for a sheet "Visit 2" with columns "Patient", "Pain", "LTR".
+    """
+    if read_label(table.sheet, bare=True) is None:
+        return False
+    roles = {f.role for f in _understand(table, mapping, 0) if f.label is None}
+    return "patient" in roles and bool(roles & set(MEASURED))
+
+
 def holds_patients(table: RawTable, mapping: Mapping[str, str]) -> bool:
     """Tell whether a sheet describes patients: a patient column, others of theirs, and no measurement.
 
@@ -165,22 +206,12 @@ def holds_patients(table: RawTable, mapping: Mapping[str, str]) -> bool:
 
 
 def _visits(found: Sequence[_Found]) -> tuple[list[Label], tuple[int, ...]]:
-    """Return the labels in order and the visit number of each.
-
-    Numbers of visits are kept, moved up by one where they start at 0 or where there is a baseline; weeks,
-    months and days are numbered in their order.
-    """
+    """Return the labels in order and the visit number of each."""
     all_labels = {f.label for f in found if f.label is not None and f.role}
     units = {label.unit for label in all_labels if label.number >= 0}
     if "visit" in units and len(units) > 1:
         all_labels = {label for label in all_labels if label.unit == "visit"}
-    labels = sorted(all_labels, key=lambda label: (weeks_of(label) or 0.0, label.number))
-    if units - {"visit"} and "visit" not in units:
-        return labels, tuple(range(1, len(labels) + 1))
-    numbers = [label.number for label in labels]
-    lowest = min((number for number in numbers if number >= 0), default=1)
-    shift = (1 if lowest == 0 else 0) + (1 if -1 in numbers and lowest <= 1 else 0)
-    return labels, tuple(max(lowest + shift - 1, 1) if n < 0 else n + shift for n in numbers)
+    return number_visits(all_labels)
 
 
 def _pieces(found: Sequence[_Found], labels: Sequence[Label]) -> list[Piece]:
@@ -214,7 +245,7 @@ def _unknown(
     result = []
     for (table, _), members in groups.items():
         names = [tables[table].header[f.column] for f in members]
-        name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+        name = names[0] if len(names) == 1 else with_hole(names[-1], members[-1].label)
         result.append((name, table, members[0].column))
     return result
 
@@ -236,11 +267,13 @@ def _sentence(
 ) -> str:
     """Say how the table was understood."""
     parts = []
+    where = [f" ({table.sheet})" if len(tables) > 1 else "" for table in tables]
     for role in (*MEASURED_ROLES, *PER_PATIENT[1:]):
-        names = [tables[f.table].header[f.column] for f in found if f.role == role]
+        names = [tables[f.table].header[f.column] + where[f.table] for f in found if f.role == role]
         if names:
             parts.append(f"{role} from {names[0]}" + (f" … {names[-1]}" if len(names) > 1 else ""))
     moved = any(label.unit == "visit" and label.number != v for label, v in zip(labels, visits, strict=True))
     note = f"; the first visit is called {visits[0]} here" if moved and visits else ""
     span = f"visits {visits[0]} to {visits[-1]}" if visits else "no visits"
-    return f"Read as a wide table, one row per patient, {span}{note}: {'; '.join(parts)}."
+    what = "a wide table" if len(tables) == 1 else f"{len(tables)} sheets that belong together"
+    return f"Read as {what}, one row per patient, {span}{note}: {'; '.join(parts)}."

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tpr_outcomes.cohort.names import plain_name, role_of
@@ -142,6 +142,59 @@ def read_name(name: str, mapping: Mapping[str, str]) -> VisitName | None:
         if labelled is None and pattern in (_AFTER_WORD, _BEFORE):
             labelled = VisitName("", stem, label)
     return labelled
+
+
+def number_visits(labels: Iterable[Label]) -> tuple[list[Label], tuple[int, ...]]:
+    """Put labels in order and give each a visit number.
+
+    Numbers of visits are kept, moved up by one where they start at 0 and where a baseline comes before
+    visit 1; weeks, months and days are numbered in their order.
+
+    Parameters
+    ----------
+    labels : iterable of Label
+        Different visits.
+
+    Returns
+    -------
+    labels : list of Label
+        In order of time.
+    visits : tuple of int
+        Number of each, from 1.
+
+    Examples
+    --------
+    >>> number_visits([Label("visit", 2), Label("visit", 1), Label("visit", -1)])[1]
+    (1, 2, 3)
+    """
+    ordered = sorted(labels, key=lambda label: (weeks_of(label) or 0.0, label.number))
+    if any(label.unit != "visit" for label in ordered):
+        return ordered, tuple(range(1, len(ordered) + 1))
+    numbers = [label.number for label in ordered]
+    lowest = min((number for number in numbers if number >= 0), default=1)
+    shift = (1 if lowest == 0 else 0) + (1 if -1 in numbers and lowest <= 1 else 0)
+    return ordered, tuple(max(lowest + shift - 1, 1) if n < 0 else n + shift for n in numbers)
+
+
+def with_hole(name: str, label: Label | None) -> str:
+    """Write a name with ``{visit}`` in place of its visit's number, as a column map may.
+
+    Parameters
+    ----------
+    name : str
+        Column name in the user's file.
+    label : Label or None
+        The visit in it.
+
+    Returns
+    -------
+    str
+        For example ``"mood_v{visit}"``; the name itself where it holds no such number.
+    """
+    if label is None or label.number < 0:
+        return name
+    found = list(re.finditer(rf"(?<!\d)0*{label.number}(?!\d)", name))
+    return name if not found else name[: found[-1].start()] + HOLE + name[found[-1].end() :]
 
 
 def weeks_of(label: Label) -> float | None:

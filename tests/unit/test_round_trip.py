@@ -1,0 +1,61 @@
+"""The same clinic in every format says the same, to the byte."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.unit.clinic_formats import FORMATS, clinic
+
+from tpr_outcomes.analysis import evaluate
+from tpr_outcomes.cohort.visits import Visits, read_visits
+
+REPLICATES = 99
+TOLD_BESIDE = {"tidy_as_typed": Counter({"encoding_guessed": 1})}
+"""Warnings that come from how a file was saved, not from what is in it."""
+
+
+@pytest.fixture(scope="module")
+def tidy(tmp_path_factory: pytest.TempPathFactory) -> Visits:
+    path, _ = FORMATS["tidy_csv"](clinic(), tmp_path_factory.mktemp("tidy"))
+    return read_visits(path)
+
+
+@pytest.fixture(scope="module")
+def verdict(tidy: Visits) -> str:
+    return without_source(tidy, beside=0)
+
+
+def without_source(visits: Visits, *, beside: int) -> str:
+    """verdict.json but for where the record came from, and warnings about how the file was saved."""
+    content = json.loads(evaluate(visits, seed=1, replicates=REPLICATES).to_json())
+    del content["data"]["source"]
+    content["data"]["warnings"] -= beside
+    return json.dumps(content, indent=2)
+
+
+def warnings(visits: Visits) -> Counter[str]:
+    return Counter(problem.rule for problem in visits.problems if problem.severity == "warning")
+
+
+def test_the_clinic_has_what_could_be_lost(tidy: Visits) -> None:
+    table = tidy.table
+    assert (table["twitches"] == 0).sum() > 20
+    assert table["twitches"].isna().sum() > 20
+    assert (~table["sought"]).sum() > 20
+    assert table["pain"].isna().sum() > 5
+    assert table["weeks"].max() == 11.0
+    assert set(table["stop_reason"].dropna()) > {"better", "lost"}
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "tidy_csv"])
+def test_the_same_clinic_in_every_format(tmp_path: Path, tidy: Visits, verdict: str, name: str) -> None:
+    path, settled = FORMATS[name](clinic(), tmp_path)
+    visits = read_visits(path, columns=settled)
+    pd.testing.assert_frame_equal(visits.table, tidy.table)
+    beside = TOLD_BESIDE.get(name, Counter())
+    assert warnings(visits) == warnings(tidy) + beside
+    assert without_source(visits, beside=beside.total()) == verdict
