@@ -333,3 +333,17 @@ def test_pooled_frame_is_tidy(imputed) -> None:  # type: ignore[no-untyped-def]
     frame = analyse(imputed, mean_change).to_frame("mean_change")
     assert frame.columns.tolist()[:6] == ["term", "estimate", "std_error", "conf_low", "conf_high", "p_value"]
     assert frame["term"].item() == "mean_change"
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.3])
+def test_three_shifts_tell_all_of_a_linear_estimand(growth: float) -> None:
+    """The quick way finds what analysing every shift finds."""
+    visits = simulate("A-thr40", n_patients=60, seed=4)
+    imputed = impute(panel(visits, dose="twitches", last_visit=5), imputations=4, seed=1)
+    quick = tipping_point(imputed, DoseSlope(10.0), limit=-10.0, growth=growth)
+    plain = DoseSlope(10.0).__call__  # which does not say that it is linear
+    slow = tipping_point(imputed, plain, limit=-10.0, growth=growth)
+    assert (quick.conclusion, quick.conclusion_beyond) == (slow.conclusion, slow.conclusion_beyond)
+    # Arithmetic in another order only.
+    names = ["estimate", "std_error", "conf_low", "conf_high", "p_value"]
+    np.testing.assert_allclose(quick.table[names], slow.table[names], rtol=1e-7, atol=1e-10)

@@ -295,12 +295,33 @@ def test_timing_is_reproducible_and_its_p_value_counts(working: Working) -> None
     assert 1 / 20 <= first.p_value <= 1.0
 
 
-def test_timing_needs_every_needling_visit(working: Working) -> None:
+def test_timing_leaves_needlings_without_a_rating_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     table = simulate("N4", n_patients=60, seed=3)
     pain = table.table["pain"].to_numpy().copy()
     pain[5] = np.nan
-    found = timing_check(
-        working_model(ratings(table.with_table(table.table.assign(pain=pain)))), replicates=5, seed=1
-    )
+    gapped = working_model(ratings(table.with_table(table.table.assign(pain=pain))))
+    rows = gapped.ratings.dose_rows()
+    (gap,) = np.flatnonzero(np.isnan(rows.pain))
+    seen: list[np.ndarray] = []
+    real = falsify._timing_statistic
+
+    def spy(working: Working, dose: np.ndarray, *rest: Any) -> float | None:
+        seen.append(dose.copy())
+        return real(working, dose, *rest)
+
+    monkeypatch.setattr(falsify, "_timing_statistic", spy)
+    assert timing_check(gapped, replicates=5, seed=1).p_value is not None
+    assert [dose[gap] for dose in seen] == [rows.dose[gap]] * 6
+    own = rows.patient == rows.patient[gap]
+    assert any(not np.array_equal(dose[own], rows.dose[own]) for dose in seen[1:])
+
+
+def test_timing_cannot_be_done_without_a_rated_needling(
+    working: Working, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = working.ratings.dose_rows()
+    blank = replace(rows, pain=np.full_like(rows.pain, np.nan))
+    monkeypatch.setattr(type(working.ratings), "dose_rows", lambda self: blank)
+    found = timing_check(working, replicates=5, seed=1)
     assert found.passed is None
-    assert found.reason == "some needling visits lack pain or dose"
+    assert found.reason == "no needling with a rating before it has a recorded dose"

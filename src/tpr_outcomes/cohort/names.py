@@ -17,6 +17,7 @@ CANONICAL = (
     "insertions",
     "sites",
     "sessions",
+    "control",
     "therapist",
     "region",
     "sex",
@@ -31,7 +32,7 @@ COUNTS = ("insertions", "sites", "sessions")
 CATEGORIES = ("therapist", "region", "sex", "stop_reason")
 """Columns of short words."""
 
-NUMERIC = ("visit", "weeks", "pain", "twitches", *COUNTS, "age")
+NUMERIC = ("visit", "weeks", "pain", "twitches", *COUNTS, "control", "age")
 """Columns of numbers."""
 
 PER_PATIENT = ("patient", "age", "sex", "region", "therapist", "stop_reason")
@@ -57,6 +58,7 @@ _SYNONYMS = {
     "insertions": ("needles", "n_insertions", "needle_insertions"),
     "sites": ("n_sites", "muscles", "points"),
     "sessions": ("n_sessions", "treatments"),
+    "control": ("control_rating", "negative_control"),
     "therapist": ("therapist_id", "clinician", "practitioner", "provider"),
     "region": ("body_region", "area"),
     "sex": ("gender",),

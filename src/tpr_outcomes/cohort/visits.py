@@ -326,7 +326,9 @@ def build_visits(record: Record, *, rated: Rated, problems: tuple[Problem, ...])
     table["pain"] = record.numbers["pain"][order]
     table["twitches"] = np.where(record.not_sought, 0.0, record.numbers["twitches"])[order]
     table["sought"] = ~record.not_sought[order]
-    table |= {name: record.numbers[name][order] for name in (*COUNTS, "age") if name in record.numbers}
+    table |= {
+        name: record.numbers[name][order] for name in (*COUNTS, "control", "age") if name in record.numbers
+    }
     table |= _words(record, order)
     return Visits(
         pd.DataFrame(table),

@@ -16,7 +16,7 @@ answer from timing alone. Valid under any patient trait, and weak: printed, neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from tpr_outcomes.cohort.derive import DoseRows
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.inference.threshold import score_tests
-from tpr_outcomes.models.candidates import NOTHING
+from tpr_outcomes.models import shapes
+from tpr_outcomes.models.candidates import NOTHING, score_knots
 from tpr_outcomes.models.counts import fit_counts, frailty_precision, log_frailty
 from tpr_outcomes.models.working import Working, full_rank, visit_levels
 
@@ -191,22 +192,22 @@ def timing_check(working: Working, *, replicates: int, seed: int) -> Check:
     -----
     Expected doses come from a Poisson quasi-likelihood on visit and pain with the patient's own level;
     ratios dose/expected are permuted within patient, cumulative doses rebuilt, and the largest hinge
-    score beyond the background recomputed. One-sided.
+    score beyond the background recomputed. One-sided. A needling without a rating before it has no
+    expected dose: it keeps the dose it had.
     """
     ratings = working.ratings
     rows = ratings.dose_rows()
-    known = np.isfinite(rows.pain) & np.isfinite(rows.dose)
-    if not known.all() or not rows.dose.sum() > 0:
-        return Check("timing", None, None, None, ratings.n_patients, "some needling visits lack pain or dose")
+    known = np.isfinite(rows.pain)
+    if not rows.dose[known].sum() > 0:
+        reason = "no needling with a rating before it has a recorded dose"
+        return Check("timing", None, None, None, ratings.n_patients, reason)
+    patient, dose = rows.patient[known], rows.dose[known]
     try:
-        fit = fit_counts(rows.dose, _dose_columns(rows, known))
+        fit = fit_counts(dose, _dose_columns(rows, known))
     except FitError as problem:
         return Check("timing", None, None, None, ratings.n_patients, str(problem))
-    own = (
-        np.bincount(rows.patient, rows.dose)[rows.patient] / np.bincount(rows.patient, fit.mean)[rows.patient]
-    )
-    expected = fit.mean * own
-    ratio = np.divide(rows.dose, expected, out=np.ones_like(expected), where=expected > 0)
+    expected = fit.mean * (np.bincount(patient, dose) / np.bincount(patient, fit.mean).clip(1e-300))[patient]
+    ratio = np.divide(dose, expected, out=np.ones_like(expected), where=expected > 0)
     place = _rating_rows(working, rows)
     observed = _timing_statistic(working, rows.dose, rows.patient, place)
     if observed is None:
@@ -214,9 +215,10 @@ def timing_check(working: Working, *, replicates: int, seed: int) -> Check:
         return Check("timing", None, None, None, ratings.n_patients, reason)
     rng = generator(seed, "timing")
     exceed = 0
+    again_dose = rows.dose.copy()
     for _ in range(replicates):
-        shuffled = ratio[np.lexsort((rng.random(ratio.size), rows.patient))]
-        again = _timing_statistic(working, shuffled * expected, rows.patient, place)
+        again_dose[known] = ratio[np.lexsort((rng.random(ratio.size), patient))] * expected
+        again = _timing_statistic(working, again_dose, rows.patient, place)
         exceed += again is not None and again >= observed - 1e-12
     p_value = (1 + exceed) / (replicates + 1)
     return Check("timing", p_value, p_value < MUNDLAK_LEVEL, observed, ratings.n_patients)
@@ -233,10 +235,14 @@ def _rating_rows(working: Working, rows: DoseRows) -> NDArray[np.int64]:
 def _timing_statistic(
     working: Working, dose: Array, patient: NDArray[np.int64], place: NDArray[np.int64]
 ) -> float | None:
+    """Largest hinge score beyond the background, as in :func:`score_tests` against "no dose"."""
     total = np.where(place >= 0, (_before(dose, patient) + dose)[place], 0.0)
-    tests = replace(working, ratings=replace(working.ratings, dose_before=total))
-    contributions = score_tests(tests, replicates=0, seed=0, rivals=(NOTHING,))
-    return _largest(contributions.statistics["none"])
+    raw = np.column_stack([shapes.hinge(total, knot) for knot in score_knots(total)]) / working.unit
+    white = working.whiten(raw)
+    z = working.clear(white)
+    norm = np.linalg.norm(z, axis=0)
+    usable = norm > 1e-6 * np.maximum(np.linalg.norm(white, axis=0), 1e-300)
+    return _largest(np.where(usable, -(z.T @ working.y) / np.where(usable, norm, 1.0), np.nan))
 
 
 def _largest(scores: Array) -> float | None:

@@ -501,19 +501,32 @@ def robust_slopes(working: Working, columns: Array) -> tuple[Array, Array]:
     Returns
     -------
     slopes, errors : ndarray, shape (k,)
-        Generalised least squares with the working covariance; sandwich over patients
-        (Liang and Zeger 1986, doi:10.1093/biomet/73.1.13). A column the background spans has slope 0
-        and infinite error.
+        As :func:`robust_fit`.
+    """
+    slopes, covariance = robust_fit(working, columns)
+    return slopes, np.sqrt(np.diag(covariance))
+
+
+def robust_fit(working: Working, columns: Array) -> tuple[Array, Array]:
+    """Joint slopes of columns (n, k) beyond the background, with their patient-robust covariance.
+
+    Returns
+    -------
+    slopes : ndarray, shape (k,)
+        Generalised least squares with the working covariance. All 0 when the background spans a column.
+    covariance : ndarray, shape (k, k)
+        Sandwich over patients (Liang and Zeger 1986, doi:10.1093/biomet/73.1.13); then all infinite.
     """
     white = working.clear(working.whiten(columns))
     y = working.clear(working.y)
     size = np.linalg.norm(white, axis=0)
+    k = columns.shape[1]
     if (size < 1e-8 * np.maximum(np.linalg.norm(columns, axis=0), 1e-300)).any():
-        return np.zeros(columns.shape[1]), np.full(columns.shape[1], np.inf)
+        return np.zeros(k), np.full((k, k), np.inf)
     bread = np.linalg.pinv(white.T @ white)
     slopes = bread @ (white.T @ y)
     scores = working.layout.patient_sums(white * (y - white @ slopes)[:, None])
-    return slopes, np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
+    return slopes, bread @ (scores.T @ scores) @ bread
 
 
 def lone_slopes(working: Working, columns: Array) -> tuple[Array, Array]:
