@@ -271,12 +271,12 @@ def _benchmark(working: Working, dose: Array, error: float, df: int) -> float | 
     """Bias of the slope per dose that a reason as strong as the first rating would cause, at most."""
     r = working.ratings
     first = r.baseline - r.baseline.mean()
-    block = working.whiten(
-        np.column_stack([first, first * working.time / 5.0, first * np.log1p(working.time)])
-    )
-    rest = _rest(working.x, block)
+    block = np.column_stack([first, first * working.time / 5.0, first * np.log1p(working.time)])
+    left = working.nuisance - block @ np.linalg.lstsq(block, working.nuisance, rcond=None)[0]
+    others = np.linalg.norm(left, axis=0) > 1e-8 * np.linalg.norm(working.nuisance, axis=0)
+    block, rest = working.whiten(block), working.whiten(working.nuisance[:, others])
     r2_dose = _block_r2(dose, rest, block)
-    r2_outcome = _block_r2(working.y, np.linalg.qr(np.column_stack([rest, dose]))[0], block)
+    r2_outcome = _block_r2(working.y, np.column_stack([rest, dose]), block)
     try:
         bound = benchmark_bound(r2_dose, r2_outcome)
     except PlanError:
@@ -284,19 +284,11 @@ def _benchmark(working: Working, dose: Array, error: float, df: int) -> float | 
     return omitted_bias(error, df, r2_dose=bound[0], r2_outcome=bound[1]) / working.unit
 
 
-def _rest(basis: Array, block: Array) -> Array:
-    """Orthonormal basis of what a span holds beside a block of it."""
-    inside = np.linalg.qr(block)[0]
-    left = basis - inside @ (inside.T @ basis)
-    u, values, _ = np.linalg.svd(left, full_matrices=False)
-    return np.asarray(u[:, values > 1e-8])
-
-
-def _block_r2(target: Array, basis: Array, block: Array) -> float:
-    """Partial R-squared of a block of columns given an orthonormal basis."""
+def _block_r2(target: Array, rest: Array, block: Array) -> float:
+    """Partial R-squared of a block of columns given others."""
+    basis = np.linalg.qr(rest)[0]
     left = target - basis @ (basis.T @ target)
-    columns = block - basis @ (basis.T @ block)
-    q = np.linalg.qr(columns)[0]
+    q = np.linalg.qr(block - basis @ (basis.T @ block))[0]
     return float(((q.T @ left) ** 2).sum() / (left @ left))
 
 
