@@ -185,6 +185,25 @@ class Ratings:
         result: Floats = carried[self.row]
         return result
 
+    def lagged(self, size: int) -> Floats:
+        """Return the dose at each of the latest visits that can have acted on a rating.
+
+        Parameters
+        ----------
+        size : int
+            How many visits back, 1 or more.
+
+        Returns
+        -------
+        (n, size) float64
+            Column k - 1 is the dose k recorded visits back; 0 where the patient had no such visit.
+        """
+        panel = self._panel
+        back = np.arange(size)
+        found = panel.acting[np.maximum(self.row[:, None] - back, 0)]
+        result: Floats = np.where(panel.position[self.row][:, None] > back, found, 0.0)
+        return result
+
     def cumulative(self, column: str) -> Floats | None:
         """Return the sum of another column over the same visits as ``dose_before``.
 
