@@ -23,9 +23,7 @@ from tpr_outcomes.models.working import working_model
 
 VISITS = 10
 TRUTHS = ((0.0, -0.12), (0.4, -0.08), (0.8, -0.05), (1.0, -0.03))
-CELLS = [
-    (rate, slope, n) for n in (150, 400) for rate, slope in TRUTHS
-] + [(0.5, 0.0, 150), (0.5, 0.0, 400), (0.8, -0.02, 150)]  # fmt: skip
+CELLS = [(rate, slope, 150) for rate, slope in TRUTHS] + [(0.5, 0.0, 150), (0.5, 0.0, 400), (0.8, -0.02, 150)]
 
 
 def clinic(rate: float, slope: float, n: int, seed: int, index: int, *, stops: bool = True) -> Visits:

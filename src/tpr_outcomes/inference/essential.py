@@ -11,12 +11,11 @@ Patients are never grouped by the twitches of their whole course
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from tpr_outcomes.cohort.visits import Visits, first_rows
@@ -104,7 +103,7 @@ def analyse_essential(
     visits: Visits,
     *,
     landmark: int | str = LANDMARK,
-    pain_after: Sequence[float] | None = None,
+    pain_after: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Essential:
     """Compare visits without a twitch with visits with at least one.
@@ -115,7 +114,7 @@ def analyse_essential(
     landmark : int, optional
         Visits whose twitches count as early. Words such as "end" are refused, see
         :func:`~tpr_outcomes.inference.landmark.early_twitches`.
-    pain_after : sequence of float, optional
+    pain_after : array_like, optional
         Rating right after the needling of each visit, in the order of ``visits.table`` (scale points, NaN:
         none); needed for the immediate change where ``visits`` hold ratings before needling.
     level : float, optional
@@ -175,7 +174,7 @@ def analyse_essential(
     )
 
 
-def _needlings(visits: Visits, pain_after: Sequence[float] | None) -> _Rows:
+def _needlings(visits: Visits, pain_after: ArrayLike | None) -> _Rows:
     """Lay out the needlings; the rating "then" is the latest that the needling cannot have changed."""
     table = visits.table
     first = first_rows(table["patient"].to_numpy())

@@ -81,6 +81,7 @@ _SAFETY_DOI = "10.1179/2042618613Y.0000000044"
 _ONE_ARM = "Everyone in this record was needled, so there is nobody to compare with."
 
 _VISITS = "visits: pain, twitches"
+_SOUGHT = "visits: pain, twitches, insertions (or sites: insertions)"
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -88,8 +89,8 @@ CLAIMS: tuple[Claim, ...] = (
         "essential to elicit … local twitch responses",
         "C",
         "Relief a week or more later with no twitch against at least one, at equal needling.",
-        ("sites: muscle, insertions, sought, twitches", "visits: pain"),
-        "each treated site with its needling and whether a twitch came",
+        (_SOUGHT,),
+        "visits at which twitches were sought and none came, and their insertions",
         "Patients without a twitch gain clearly more than the natural course would give, or the difference "
         "between twitch and no twitch lies inside a margin set beforehand.",
         (

@@ -19,6 +19,7 @@ from tpr_outcomes.reporting import (
     claims_procedure,
     claims_regions,
     claims_soreness,
+    claims_twitches,
 )
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, answer
 from tpr_outcomes.reporting.claim_rows import BY_ID, CLAIMS, Claim, Known
@@ -51,6 +52,7 @@ REGISTRY: dict[str, Analysis] = collect(
     claims_course.ANALYSES,
     claims_soreness.ANALYSES,
     claims_procedure.ANALYSES,
+    claims_twitches.ANALYSES,
     claims_regions.ANALYSES,
 )
 """The analysis of each claim that has one."""

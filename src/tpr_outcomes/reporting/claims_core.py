@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
+from tpr_outcomes.inference.carryover import CarryOver
 from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
 from tpr_outcomes.inference.threshold import robust_slopes
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Said
+from tpr_outcomes.reporting.claims_twitches import carryover_of, carryover_said
 from tpr_outcomes.reporting.verdict import VERDICT_RULE, Answer, Grade, Number
 
 SHOWN = ("threshold_supported", "cumulative_association")
@@ -71,8 +74,8 @@ def last_visit_bound(evidence: Evidence) -> float:
     return float(-slope[0] + 1.645 * error[0]) * size if size > 0 else math.inf
 
 
-def _cumulative(_: None, basis: Basis) -> Said:
-    """C12: do doses add up over visits?"""
+def _cumulative(result: CarryOver | None, basis: Basis) -> Said:
+    """C12: do doses add up over visits? The verdict answers; the carry-over stands beside it."""
     answers: dict[str, tuple[str, Answer]] = {
         "not_identifiable": (words.ABOUT["cannot tell"], "not identifiable"),
         "threshold_supported": (words.C12["supported"], "supported"),
@@ -82,7 +85,9 @@ def _cumulative(_: None, basis: Basis) -> Said:
         "no_relevant_effect": (words.C12["contradicted"], "contradicted"),
         "inconclusive": (words.C12["open"], "inconclusive"),
     }
-    return _said(basis, *answers[basis.decision.label])
+    said = _said(basis, *answers[basis.decision.label])
+    texts, numbers = carryover_said(result)
+    return replace(said, texts=texts, numbers=[*said.numbers, *numbers])
 
 
 def _threshold(_: None, basis: Basis) -> Said:
@@ -101,6 +106,6 @@ def _threshold(_: None, basis: Basis) -> Said:
 
 ANALYSES = {
     "C2": Analysis(VERDICT_RULE, _elicitation),
-    "C12": Analysis(VERDICT_RULE, _cumulative),
+    "C12": Analysis(VERDICT_RULE, _cumulative, carryover_of),
     "C13": Analysis(VERDICT_RULE, _threshold),
 }

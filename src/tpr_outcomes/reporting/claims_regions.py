@@ -1,4 +1,4 @@
-"""Answers to C3, C20 and C24, as far as visits alone allow."""
+"""Answers to C20 and C24, as far as visits alone allow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ def _not_identifiable(_: None, _basis: Basis) -> Said:
     return Said("not identifiable", words.ABOUT["not identifiable"], "none")
 
 
-def _not_analysed(_: None, _basis: Basis) -> Said:
-    return Said("inconclusive", words.ABOUT["not analysed"], "none")
-
-
 ANALYSES = {
-    "C3": Analysis(AVAILABILITY, _not_analysed),
     "C20": Analysis(AVAILABILITY, _not_identifiable, needs=(Need("visits", ("region",)),)),
     "C24": Analysis(AVAILABILITY, _not_identifiable),
 }

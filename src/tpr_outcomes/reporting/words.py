@@ -444,13 +444,11 @@ C2 = {
 C12 = {
     "supported": (
         "In this record {better} goes with the running total of {recorded}, and more than with the last "
-        "visit "
-        "alone; this is " + NOT_EVIDENCE + "."
+        "visit alone. {carry}This is " + NOT_EVIDENCE + "."
     ),
     "weak": (
-        "In this record {better} goes with {recorded}, but it was not shown to add up over visits; this is "
-        + NOT_EVIDENCE
-        + "."
+        "In this record {better} goes with {recorded}, but it was not shown to add up over visits. "
+        "{carry}This is " + NOT_EVIDENCE + "."
     ),
     "contradicted": (
         "Any {better} that goes with the running total of {recorded} is smaller than {relevant} here."
