@@ -75,9 +75,9 @@ def _without(result: Essential | str, basis: Basis) -> Said:
         numbers.append(Number("margin", smallest.margin.value, unit=unit, method=smallest.margin.source))
     kind = essential_answer(result, basis.decision.label)
     texts = _span(found, unit) | {"margin": number(smallest.margin.value) if smallest else ""}
-    template = say.C1[kind] + ("" if result.insertions_matched else say.NO_INSERTIONS)
+    texts["alike"] = say.ALIKE[result.insertions_matched]
     answer = "contradicted" if kind == "same" else "inconclusive"
-    return Said(answer, template, "association", texts, numbers, say.ASSUMPTIONS)  # type: ignore[arg-type]
+    return Said(answer, say.C1[kind], "association", texts, numbers, say.ASSUMPTIONS)  # type: ignore[arg-type]
 
 
 def essential_answer(result: Essential, label: str) -> str:

@@ -23,32 +23,28 @@ ASSUMPTIONS = (
 C1 = {
     "no contrast": "This record cannot tell: {reason}.",
     "same": (
-        "Visits without a twitch were followed by nearly the same change as visits with one, at the same "
-        "visit and "
-        "the same insertions: {difference} {unit} ("
-        + SPAN
-        + "). That is within {margin} {unit}, the smallest "
-        "change called important. " + UNMEASURED
+        "Visits without a twitch were followed by nearly the same change as visits with one ({alike}): "
+        "{difference} {unit} (" + SPAN + "). That is within {margin} {unit}, the smallest change called "
+        "important. " + UNMEASURED
     ),
     "adds up": (
-        "A single visit without a twitch made little difference to the next rating: {difference} {unit} ("
-        + SPAN
-        + "). But relief goes with the running total here, and one visit says little of that."
+        "A single visit without a twitch made little difference to the next rating: {difference} {unit} "
+        "(" + SPAN + "; {alike}). But relief goes with the running total here, and one visit says little of "
+        "that."
     ),
     "better": (
-        "After visits with a twitch the next rating was better than after visits without, at the same "
-        "visit and the "
-        "same insertions: {difference} {unit} (" + SPAN + "). " + UNMEASURED
+        "After visits with a twitch the next rating was better than after visits without ({alike}): "
+        "{difference} {unit} (" + SPAN + "). " + UNMEASURED
     ),
     "open": (
-        "After visits with a twitch the next rating differed by {difference} {unit} from that after "
-        "visits without "
-        "("
-        + SPAN
-        + "), at the same visit and the same insertions. This is too wide to call it the same, or better."
+        "After visits with a twitch the next rating differed by {difference} {unit} from that after visits "
+        "without (" + SPAN + "; {alike}). This is too wide to call it the same, or better."
     ),
 }
-NO_INSERTIONS = " Insertions were not recorded, so they were not held equal."
+ALIKE = {
+    True: "same visit number, same insertions",
+    False: "same visit number; insertions were not recorded",
+}
 
 C3 = {
     "no contrast": "This record cannot tell: {reason}.",
