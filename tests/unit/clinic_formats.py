@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import openpyxl
 import pandas as pd
+import pyreadstat
 
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.reading import Reading
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "data" / "example_threshold.csv"
+MADE_BY_R = Path(__file__).parent / "data" / "clinic.sas7bdat"
 START = dt.date(2024, 1, 8)
 NOT_SOUGHT, NOT_RECORDED = "not sought", ""
 MEASURES = ("date", "pain", "twitches")
@@ -335,12 +338,107 @@ def redcap_labels(frame: pd.DataFrame, folder: Path) -> Made:
     return path, Columns(reading=Reading(dictionary=str(_dictionary(frame, folder))))
 
 
+# --- statistics programs --------------------------------------------------------------------------
+
+_SEX_LABELS = {1: "female", 2: "male"}
+_SOUGHT_CODE, _MISSING_CODE = -8, -9
+
+
+def _coded(frame: pd.DataFrame, *, not_sought: object) -> tuple[pd.DataFrame, dict[str, dict[int, str]]]:
+    """The clinic as a statistics program holds it: numbers, codes with labels, true dates."""
+    regions = {name: i for i, name in enumerate(_regions(frame), start=1)}
+    counts = frame["twitches"].map(
+        lambda cell: not_sought if cell == NOT_SOUGHT else _typed("twitches", cell)
+    )
+    coded = frame.assign(
+        visit=frame["visit"].astype(float),
+        date=[dt.date.fromisoformat(day) for day in frame["date"]],
+        age=frame["age"].astype(float),
+        sex=frame["sex"].map(SEXES).astype(float),
+        region=frame["region"].map(regions).astype(float),
+        pain=pd.to_numeric(frame["pain"]),
+        twitches=counts,
+    )
+    return coded, {"sex": _SEX_LABELS, "region": {code: name for name, code in regions.items()}}
+
+
+def spss(frame: pd.DataFrame, folder: Path) -> Made:
+    """Two user-missing codes: twitches were not sought, or nobody wrote them down."""
+    coded, labels = _coded(frame, not_sought=_SOUGHT_CODE)
+    coded["twitches"] = coded["twitches"].fillna(_MISSING_CODE).astype(float)
+    pyreadstat.write_sav(
+        coded,
+        path := folder / "clinic.sav",
+        variable_value_labels={
+            **labels,
+            "twitches": {_SOUGHT_CODE: "Not sought", _MISSING_CODE: "Not recorded"},
+        },
+        missing_ranges={"twitches": [_SOUGHT_CODE, _MISSING_CODE]},
+    )
+    return path, None
+
+
+def spss_wide(frame: pd.DataFrame, folder: Path) -> Made:
+    header, rows = _wide(frame, lambda m, v: f"{m}{v}")
+    wide = pd.DataFrame(rows, columns=header)
+    labels: dict[str, dict[int, str]] = {"sex": _SEX_LABELS}
+    ranges = {}
+    wide["sex"] = wide["sex"].map(SEXES).astype(float)
+    for name in header:
+        if name.startswith("date"):
+            wide[name] = [dt.date.fromisoformat(day) if day else None for day in wide[name]]
+        elif name.startswith(("pain", "twitches", "age")):
+            wide[name] = pd.to_numeric(wide[name].replace(NOT_SOUGHT, str(_SOUGHT_CODE)))
+        if name.startswith("twitches"):
+            labels[name], ranges[name] = {_SOUGHT_CODE: "not sought"}, [_SOUGHT_CODE]
+    pyreadstat.write_sav(
+        wide, path := folder / "wide.sav", variable_value_labels=labels, missing_ranges=ranges, compress=True
+    )
+    return path, None
+
+
+def stata(frame: pd.DataFrame, folder: Path) -> Made:
+    """Extended missing values: .s says that twitches were not sought."""
+    coded, labels = _coded(frame, not_sought="s")
+    whole = [float(count) if isinstance(count, int) else count for count in coded["twitches"]]
+    coded["twitches"] = pd.Series(whole, dtype=object)  # of whole numbers and None the writer makes nonsense
+    pyreadstat.write_dta(
+        coded,
+        path := folder / "clinic.dta",
+        version=14,
+        variable_value_labels={**labels, "twitches": {"s": "not sought"}},
+        missing_user_values={"twitches": ["s"]},
+    )
+    return path, None
+
+
+def _with_sought(frame: pd.DataFrame) -> pd.DataFrame:
+    coded, _ = _coded(frame, not_sought=None)
+    words = coded.assign(sex=frame["sex"], region=frame["region"])
+    words["twitches"] = pd.to_numeric(words["twitches"])
+    words["sought"] = (frame["twitches"] != NOT_SOUGHT).astype(float)
+    return words
+
+
+def sas_transport(frame: pd.DataFrame, folder: Path) -> Made:
+    pyreadstat.write_xport(_with_sought(frame), path := folder / "clinic.xpt", file_format_version=8)
+    return path, None
+
+
+def sas(frame: pd.DataFrame, folder: Path) -> Made:
+    """Made by clinic_sas7bdat.R of the whole clinic; nothing in Python writes this format."""
+    del frame
+    shutil.copy(MADE_BY_R, path := folder / MADE_BY_R.name)
+    return path, None
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Path], Made]] = {
     made.__name__: made
     for made in (
         tidy_csv, tidy_tsv, tidy_semicolon_day_first, tidy_as_typed, tidy_excel, tidy_excel_serial_dates,
         wide_csv, wide_csv_from_r, wide_excel, wide_excel_merged, wide_csv_two_rows, sheet_per_measure,
-        sheet_per_visit, redcap_raw, redcap_repeating, redcap_labels,
+        sheet_per_visit, redcap_raw, redcap_repeating, redcap_labels, spss, spss_wide, stata, sas_transport,
+        sas,
     )
 }  # fmt: skip
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from tpr_outcomes.cohort.cells import find_columns
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.labels import with_labels
 from tpr_outcomes.cohort.names import role_of
 from tpr_outcomes.cohort.raw import RawTable
 from tpr_outcomes.cohort.sources_redcap import is_redcap, read_redcap
@@ -54,7 +56,11 @@ def arrange(tables: Sequence[RawTable], columns: Columns) -> RawTable:
             made = read_wide(used, mapping, reading, per_visit=per_visit)
             left = len(tables) - len(used)
             return dataclasses.replace(made, other_sheets=min(left, chosen.other_sheets))
-    return chosen
+    if not chosen.labels:
+        return chosen
+    where, _ = find_columns(chosen.header, mapping)
+    names = {column: role for role, column in where.items()}
+    return with_labels(chosen, [names.get(i, "") for i in range(len(chosen.header))])
 
 
 def _belonging_together(tables: Sequence[RawTable], mapping: Mapping[str, str]) -> list[RawTable]:

@@ -26,6 +26,10 @@ LONGEST_LINE = 1 << 20
 GZIP = ".gz"
 """Ending of a packed text file; the ending before it says what is packed."""
 
+MOST_ROWS = 10_000_000
+"""Rows that are read into memory; more are checked and derived piece by piece."""
+MOST_COLUMNS = 1_000
+
 _BLOCK = LONGEST_LINE  # so that no line inside a block can be too long
 
 
@@ -154,3 +158,54 @@ def _require_size(path: Path, size: int) -> None:
             f"{path} holds more than {MOST_BYTES >> 30} GB, the most that is read into memory. Save the "
             "table as Parquet, which is read piece by piece, or split the file by patients."
         )
+
+
+def require_rows(name: str, rows: int, columns: int) -> None:
+    """Raise where a table is larger than what is read into memory.
+
+    Parameters
+    ----------
+    name : str
+        What may be said of the source.
+    rows, columns : int
+        Its size.
+
+    Raises
+    ------
+    SourceError
+        With the limit.
+    """
+    if rows > MOST_ROWS:
+        raise SourceError(
+            f"{name} has {rows:,} rows; up to {MOST_ROWS:,} are read into memory. Select fewer patients."
+        )
+    if columns > MOST_COLUMNS:
+        raise SourceError(
+            f"{name} has {columns:,} columns; up to {MOST_COLUMNS:,} are read. Select the columns that are "
+            "needed."
+        )
+
+
+@contextmanager
+def extra(library: str, *, to_read: str) -> Iterator[None]:
+    """Turn a library of the extra "files" that is not there into a refusal that names the extra.
+
+    Parameters
+    ----------
+    library : str
+        What is imported inside.
+    to_read : str
+        What it is needed for.
+
+    Raises
+    ------
+    SourceError
+        When it is not installed or does not load.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise SourceError(
+            f"Reading {to_read} needs {library}, which is not installed or does not load here. "
+            "Install the extra: pip install 'tpr-outcomes[files]'."
+        ) from error

@@ -134,7 +134,10 @@ def _require_known(path: Path) -> None:
     name = path.with_suffix("") if path.suffix.lower() == GZIP else path
     if name.suffix.lower() not in (TEXT_SUFFIXES if name != path else TEXT_SUFFIXES + SHEET_SUFFIXES):
         known = ", ".join([*TEXT_SUFFIXES, *(suffix + GZIP for suffix in TEXT_SUFFIXES), *SHEET_SUFFIXES])
-        raise SourceError(f"{path} ends in {path.suffix or 'nothing'}; files read here end in {known}.")
+        raise SourceError(
+            f"{path} ends in {path.suffix or 'nothing'}; files read here end in {known}, or are Parquet "
+            "(.parquet), SPSS (.sav, .por), Stata (.dta) or SAS (.sas7bdat, .xpt)."
+        )
 
 
 # --- text files ---------------------------------------------------------------------------------

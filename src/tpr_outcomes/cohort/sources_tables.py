@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,16 +19,14 @@ from tpr_outcomes.cohort.coded import Texts, from_codes
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.grid import as_text
 from tpr_outcomes.cohort.links import Link, is_link, parse_link
-from tpr_outcomes.cohort.opening import require_file
+from tpr_outcomes.cohort.opening import extra, require_file, require_rows
 from tpr_outcomes.cohort.raw import RawTable, drop_empty
 from tpr_outcomes.cohort.sources import FileContent, read_tables
+from tpr_outcomes.cohort.sources_stat import is_statistics, read_statistics
 from tpr_outcomes.errors import SourceError
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
-MOST_ROWS = 10_000_000
-"""Rows that are read into memory; more are checked and derived piece by piece."""
-MOST_COLUMNS = 1_000
 _FETCHED = 50_000
 _SECONDS_TO_CONNECT = "10"
 _NOT_LET_IN = ("authentication failed", "no password supplied", "pg_hba.conf", 'role "')
@@ -46,7 +43,8 @@ def read_any(
     Parameters
     ----------
     source : str, Path, FileContent or pandas.DataFrame
-        A Parquet file, a link to a database (:mod:`~tpr_outcomes.cohort.links`), or what
+        A Parquet file, a link to a database (:mod:`~tpr_outcomes.cohort.links`), a file of a statistics
+        program (:mod:`~tpr_outcomes.cohort.sources_stat`), or what
         :func:`~tpr_outcomes.cohort.sources.read_tables` reads.
     sheet : str, optional
         Sheet of a workbook.
@@ -70,6 +68,9 @@ def read_any(
     if is_parquet(source):
         _refuse_sheet(sheet)
         return (_read_parquet(source),)  # type: ignore[arg-type]  # a frame is no Parquet file
+    if is_statistics(source):
+        _refuse_sheet(sheet)
+        return (read_statistics(source),)  # type: ignore[arg-type]  # nor is it a statistics file
     return read_tables(source, sheet=sheet, columns=columns)
 
 
@@ -77,31 +78,6 @@ def is_parquet(source: object) -> bool:
     """Tell whether a source is a Parquet file by its name."""
     name = source.name if isinstance(source, FileContent) else source
     return isinstance(name, str | Path) and Path(name).suffix.lower() in PARQUET_SUFFIXES
-
-
-@contextmanager
-def extra(library: str, *, to_read: str) -> Iterator[None]:
-    """Turn a library of the extra "files" that is not there into a refusal that names the extra.
-
-    Parameters
-    ----------
-    library : str
-        What is imported inside.
-    to_read : str
-        What it is needed for.
-
-    Raises
-    ------
-    SourceError
-        When it is not installed or does not load.
-    """
-    try:
-        yield
-    except ImportError as error:
-        raise SourceError(
-            f"Reading {to_read} needs {library}, which is not installed or does not load here. "
-            "Install the extra: pip install 'tpr-outcomes[files]'."
-        ) from error
 
 
 def _refuse_sheet(sheet: str | None) -> None:
@@ -136,32 +112,6 @@ def _read_parquet(source: str | Path | FileContent) -> RawTable:
             "name. Copy or write it again."
         ) from error
     return from_arrow(table, kind="parquet", sha256=sha256)
-
-
-def require_rows(name: str, rows: int, columns: int) -> None:
-    """Raise where a table is larger than what is read into memory.
-
-    Parameters
-    ----------
-    name : str
-        What may be said of the source.
-    rows, columns : int
-        Its size.
-
-    Raises
-    ------
-    SourceError
-        With the limit.
-    """
-    if rows > MOST_ROWS:
-        raise SourceError(
-            f"{name} has {rows:,} rows; up to {MOST_ROWS:,} are read into memory. Select fewer patients."
-        )
-    if columns > MOST_COLUMNS:
-        raise SourceError(
-            f"{name} has {columns:,} columns; up to {MOST_COLUMNS:,} are read. Select the columns that are "
-            "needed."
-        )
 
 
 def from_arrow(table: Any, *, kind: str, sha256: str, first_row: int = 1) -> RawTable:

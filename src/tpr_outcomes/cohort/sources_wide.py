@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tpr_outcomes.cohort.labels import with_labels
 from tpr_outcomes.cohort.names import PER_PATIENT, one_name_each, plain_name, role_of
 from tpr_outcomes.cohort.raw import RawTable
 from tpr_outcomes.cohort.reading import Reading
@@ -96,6 +97,7 @@ def read_wide(
     )
     if -1 in patient:
         return tables[0]  # the rules say that there is no column patient
+    tables = [with_labels(table, [f.role for f in found if f.table == i]) for i, table in enumerate(tables)]
     labels, visits = _visits(found)
     timed = all(weeks_of(label) is not None or label.number < 0 for label in labels)
     has_clock = any(f.role in ("date", "weeks") for f in found)
