@@ -14,8 +14,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import duckdb
 import openpyxl
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pyreadstat
 
 from tpr_outcomes.cohort.columns import Columns
@@ -31,7 +34,7 @@ TITLES = {"date": "Date", "pain": "Pain", "twitches": "LTR"}
 SEXES = {"female": 1, "male": 2}
 
 Row = Sequence[object]
-Made = tuple[Path, Columns | None]
+Made = tuple[Path | str, Columns | None]
 
 
 def clinic(patients: int = 180) -> pd.DataFrame:
@@ -432,13 +435,36 @@ def sas(frame: pd.DataFrame, folder: Path) -> Made:
     return path, None
 
 
+# --- tables with types ------------------------------------------------------------------------------
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    words = _with_sought(frame)
+    whole = {name: words[name].astype("Int64") for name in ("visit", "age", "twitches")}
+    return pa.Table.from_pandas(words.assign(**whole, sought=words["sought"] == 1.0), preserve_index=False)
+
+
+def parquet(frame: pd.DataFrame, folder: Path) -> Made:
+    pq.write_table(_arrow(frame), path := folder / "clinic.parquet")
+    return path, None
+
+
+def duckdb_query(frame: pd.DataFrame, folder: Path) -> Made:
+    path = folder / "clinic.duckdb"
+    path.unlink(missing_ok=True)
+    with duckdb.connect(str(path)) as base:
+        base.register("clinic", _arrow(frame))
+        base.execute("CREATE TABLE visits AS SELECT * FROM clinic")
+    return f"duckdb:///{path}?query=SELECT * FROM visits ORDER BY patient, visit", None
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Path], Made]] = {
     made.__name__: made
     for made in (
         tidy_csv, tidy_tsv, tidy_semicolon_day_first, tidy_as_typed, tidy_excel, tidy_excel_serial_dates,
         wide_csv, wide_csv_from_r, wide_excel, wide_excel_merged, wide_csv_two_rows, sheet_per_measure,
         sheet_per_visit, redcap_raw, redcap_repeating, redcap_labels, spss, spss_wide, stata, sas_transport,
-        sas,
+        sas, parquet, duckdb_query,
     )
 }  # fmt: skip
 
