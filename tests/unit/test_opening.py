@@ -73,6 +73,25 @@ def test_the_fast_way_gives_what_the_careful_way_gives(
     assert fast == careful
 
 
+@pytest.mark.parametrize(
+    "cells", ["007 7", "1e5 100000", "4 4.0", "True true", "0 00 -0", "1_0 10", "nan NaN"]
+)
+@pytest.mark.parametrize("rows", [1, 200_000])
+def test_texts_stay_texts_even_where_all_look_like_numbers(cells: str, rows: int) -> None:
+    words = cells.split()
+    lines = [f"{words[i % len(words)]},{i % 7}" for i in range(rows + len(words))]
+    raw = read_source(FileContent("v.csv", "\n".join(["patient,pain", *lines]).encode()))
+    assert list(raw.cells[0][: len(words)]) == words
+    assert set(raw.cells[0]) == set(words)
+    assert list(raw.cells[1][:7]) == [str(i) for i in range(min(7, rows + len(words)))]
+
+
+def test_a_column_whose_name_is_a_number_is_left_to_the_careful_way() -> None:
+    assert split_plain(b"patient,2024\nA,007\nB,7\n", ",") is None
+    assert split_plain(b"patient,pain\nA,pain\nB,7\n", ",") is not None
+    assert list(read_source(FileContent("v.csv", b"patient,x\nA,x\nB,7\n")).cells[1]) == ["x", "7"]
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_split_the_same_way_or_refused_the_same_way(tail: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:

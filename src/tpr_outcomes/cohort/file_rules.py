@@ -140,14 +140,15 @@ def overlong_row(record: Record) -> list[Problem]:
         Problem(
             "overlong_row",
             "error",
-            record.raw.address(row),
+            table.address(row),
             "",
             "",
-            f"The row has more cells than the {len(record.raw.header)} columns of the header.",
+            f"The row has more cells than the {len(table.header)} columns of the header.",
             "A separator inside a text may need quotation marks; mend the row or name the extra column.",
             row,
         )
-        for row in record.raw.overlong_rows
+        for table in record.raw.tables or (record.raw,)
+        for row in table.overlong_rows
     ]
 
 

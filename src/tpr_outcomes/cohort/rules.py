@@ -406,6 +406,7 @@ RULES: tuple[Callable[[Record], list[Problem]], ...] = (
     value_rules.count_not_a_number,
     value_rules.count_negative,
     value_rules.count_fractional,
+    value_rules.number_too_large,
     value_rules.twitches_blank,
     value_rules.twitches_all_zero,
     value_rules.sought_unreadable,

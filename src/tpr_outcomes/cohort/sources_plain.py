@@ -52,8 +52,7 @@ def split_plain(content: bytes, delimiter: str) -> tuple[list[str], list[Texts]]
     frame = pd.read_csv(
         io.BytesIO(unquoted),
         sep=delimiter,
-        header=None,
-        skiprows=1,
+        header=None,  # the names stay in as texts, so that no column looks like numbers to the parser
         names=list(range(len(header))),
         index_col=False,
         dtype="category",
@@ -63,13 +62,25 @@ def split_plain(content: bytes, delimiter: str) -> tuple[list[str], list[Texts]]
         encoding="utf-8",
         engine="c",
     )
-    return [name.strip() for name in header], [_column(frame[i]) for i in frame]
+    columns = [_column(frame[i]) for i in frame]
+    whole = [column for column in columns if column is not None]
+    return ([name.strip() for name in header], whole) if len(whole) == len(columns) else None
 
 
-def _column(column: pd.Series[Any]) -> Texts:
-    """Turn a category column into stripped texts, those that become equal merged."""
-    texts = np.array([str(text).strip() for text in column.cat.categories], dtype=object)
+def _column(column: pd.Series[Any]) -> Texts | None:
+    """Turn a category column, its name on top, into stripped texts, those that become equal merged.
+
+    None where the parser took the texts for numbers: ``007`` would no longer differ from ``7``.
+    """
+    categories = list(column.cat.categories)
+    if not all(isinstance(text, str) for text in categories):
+        return None
     codes = column.cat.codes.to_numpy().astype(np.int32)
+    name, codes = int(codes[0]), codes[1:]
+    if not (codes == name).any():
+        del categories[name]
+        codes = codes - (codes > name).astype(np.int32)
+    texts = np.array([text.strip() for text in categories], dtype=object)
     merged, different = pd.factorize(texts)
     return from_codes(codes if different.size == texts.size else merged.astype(np.int32)[codes], different)
 

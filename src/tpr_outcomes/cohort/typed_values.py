@@ -6,6 +6,7 @@ and what was read is told. Anything that could mean two is not read: a rule says
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def to_number(text: str, *, decimal_comma: bool = False) -> float:
     """
     if decimal_comma:
         text = text.replace(",", ".")
-    return float(text) if _NUMBER.fullmatch(text) else NOT_A_NUMBER
+    number = float(text) if _NUMBER.fullmatch(text) else NOT_A_NUMBER
+    return number if math.isfinite(number) else NOT_A_NUMBER  # 1e999 is written as a number and is none
 
 
 def read_number(

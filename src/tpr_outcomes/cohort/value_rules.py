@@ -14,9 +14,10 @@ from tpr_outcomes.cohort.dates import Bools, Floats
 from tpr_outcomes.cohort.names import CATEGORIES, COUNTS
 from tpr_outcomes.cohort.problems import Problem, cells, not_a_number, whole
 from tpr_outcomes.cohort.scales import Scale
-from tpr_outcomes.cohort.typed_values import is_range
+from tpr_outcomes.cohort.typed_values import NOT_SOUGHT, is_range
 
 AGE_RANGE = (0.0, 120.0)
+LARGEST = 1e6
 FREE_TEXT_LENGTH = 40
 FREE_TEXT_VALUES = 50
 
@@ -111,7 +112,12 @@ def count_not_a_number(record: Record) -> list[Problem]:
         "Write the count: 0 where twitches were sought and none came, nothing where they were not recorded, "
         '"not sought" where they were not looked for.'
     )
-    found = not_a_number(record, "twitches", twitches, rule="count_not_a_number", allowed=record.not_sought)
+    words = each_text(
+        record.text.get("twitches", np.empty(0, dtype=object)),
+        lambda text: text.casefold() in NOT_SOUGHT,
+        bool,
+    )
+    found = not_a_number(record, "twitches", twitches, rule="count_not_a_number", allowed=words)
     for name in COUNTS:
         found += not_a_number(record, name, "Write a whole number, or nothing.", rule="count_not_a_number")
     return found
@@ -133,6 +139,23 @@ def count_fractional(record: Record) -> list[Problem]:
         "a count is a whole number",
         "Write the count of this visit, not an average.",
     )
+
+
+def number_too_large(record: Record) -> list[Problem]:
+    """Find numbers that no clinic has seen: slips of the keyboard, codes, dates read as numbers."""
+    return [
+        problem
+        for name in ("visit", "weeks", "pain", "twitches", *COUNTS)
+        if name in record.numbers
+        for problem in cells(
+            record,
+            name,
+            np.abs(record.numbers[name]) > LARGEST,
+            rule="number_too_large",
+            message=f"{name} is {{seen}}; nothing above {LARGEST:,.0f} is read.",
+            remedy="Correct the number; if it stands for a missing value, name it in the column map.",
+        )
+    ]
 
 
 def twitches_blank(record: Record) -> list[Problem]:
