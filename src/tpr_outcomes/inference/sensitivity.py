@@ -44,6 +44,7 @@ from tpr_outcomes.inference.tipping import (
     omitted_bias,
     robustness_value,
 )
+from tpr_outcomes.models.random_threshold import RandomThresholdFit, fit_random_threshold
 from tpr_outcomes.models.working import Working, dose_top
 
 Array = NDArray[np.float64]
@@ -124,8 +125,13 @@ class Sensitivity:
         How much better for the slope of the dose (past the threshold, if one is reported).
     unrecorded : UnrecordedReason or Undone
     natural : NaturalCourse or Undone
+    spread : RandomThresholdFit or Undone or None
+        Thresholds that may differ between patients; None unless a threshold is reported.
     last_visit : int
         Visits after the first up to which unseen ratings were drawn.
+    worse : float
+        +1 when higher scores are worse, else -1: the sign of ``unrecorded`` and ``comparison``, whose slopes
+        count up as worse, in points of the scale.
     """
 
     next_rating: SnmmFit | Undone
@@ -140,7 +146,9 @@ class Sensitivity:
     dose_slope: TippingPoint | Undone
     unrecorded: UnrecordedReason | Undone
     natural: NaturalCourse | Undone
+    spread: RandomThresholdFit | Undone | None
     last_visit: int
+    worse: float
 
 
 def gather_sensitivity(visits: Visits, evidence: Evidence, decision: Decision) -> Sensitivity | None:
@@ -191,7 +199,9 @@ def gather_sensitivity(visits: Visits, evidence: Evidence, decision: Decision) -
         dose_slope=tried(lambda: _stopped_better(visits, evidence, last_visit, knot)),
         unrecorded=unrecorded,
         natural=tried(lambda: _natural(evidence, unrecorded)),
+        spread=tried(lambda: threshold_spread(working)) if decision.gate == 1 else None,
         last_visit=last_visit,
+        worse=working.worse,
     )
 
 
@@ -201,6 +211,27 @@ def tried(analysis: Callable[[], T]) -> T | Undone:
         return analysis()
     except (FitError, PlanError) as problem:
         return Undone(str(problem))
+
+
+def threshold_spread(working: Working) -> RandomThresholdFit:
+    """Fit thresholds that may differ between patients, on the background of the verdict.
+
+    Notes
+    -----
+    Residual correlation is that of the working model; the random slope is on time itself, so that both
+    run on one clock (:func:`~tpr_outcomes.models.random_threshold.fit_random_threshold`).
+    """
+    r, covariance = working.ratings, working.fit.covariance
+    return fit_random_threshold(
+        working.worse * r.pain,
+        working.nuisance,
+        dose=r.dose_before,
+        patient=r.patient,
+        time=working.time,
+        random_slope=working.random == "intercept and slope",
+        autocorrelation=min(covariance.phi, 0.999),
+        nugget=covariance.nugget,
+    )
 
 
 def common_visits(evidence: Evidence) -> int:
