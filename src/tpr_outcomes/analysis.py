@@ -44,6 +44,7 @@ _WANTED = {
     "replicates": f"a whole number from {FEWEST_REPLICATES} to {MOST_REPLICATES:,}",
     "seed": "a whole number from 0",
     "self_check": f"a whole number of simulated clinics from 0 (none) to {MOST_CLINICS:,}",
+    "sensitivity": "true or false",
     "columns": 'a table [columns] with lines such as pain = "your column"',
     "tables": 'tables such as [tables.diary] with lines such as hours = "your column"',
 }
@@ -68,6 +69,8 @@ class AnalysisPlan(BaseModel):
         0 or larger.
     self_check : int
         Simulated clinics like this one, without an effect, to try the procedure on; 0 for none.
+    sensitivity : bool
+        Whether to ask the question under other assumptions too (history-adjusted effects, tipping points).
     columns : dict of str to str
         The user's names for our columns; used when the record is read.
     tables : dict of str to dict
@@ -88,6 +91,7 @@ class AnalysisPlan(BaseModel):
     replicates: int = Field(default=1999, ge=FEWEST_REPLICATES, le=MOST_REPLICATES)
     seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
     self_check: int = Field(default=0, ge=0, le=MOST_CLINICS)
+    sensitivity: bool = True
     columns: dict[str, str] = Field(default_factory=dict)
     tables: dict[str, dict[str, str]] = Field(default_factory=dict)
 
@@ -296,6 +300,7 @@ def evaluate(
     from threadpoolctl import threadpool_limits
 
     from tpr_outcomes.inference.evidence import decide, gather_evidence
+    from tpr_outcomes.inference.sensitivity import gather_sensitivity
     from tpr_outcomes.reporting.claims import answer_claims
     from tpr_outcomes.reporting.results import Evaluation
     from tpr_outcomes.reporting.verdict import judge
@@ -314,6 +319,7 @@ def evaluate(
         decision = decide(evidence)
         finding = judge(evidence, decision, visits=visits)
         claims = answer_claims(evidence, decision, record)
+        beside = gather_sensitivity(close_scale(visits), evidence, decision) if chosen.sensitivity else None
         checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
     tell("evaluated", 1.0)
     unused = {name for name in ("self_check", "tables") if not getattr(chosen, name)}
@@ -322,7 +328,9 @@ def evaluate(
         "scale": visits.scale.name,
         "rated": visits.rated,
     }
-    return Evaluation(settings, visits, evidence, decision, finding, claims, checked, record)
+    return Evaluation(
+        settings, visits, evidence, decision, finding, claims, checked, record=record, sensitivity=beside
+    )
 
 
 def _on_its_like(

@@ -211,8 +211,8 @@ def _largest(values: pd.Series[float]) -> float:
 # --- sentences ------------------------------------------------------------------------------------
 
 
-def adjusted_rows(found: Sensitivity, called: Terms) -> list[tuple[str, str, str, str]]:
-    """Write the history-adjusted changes: method, change, interval, what it assumes."""
+def adjusted_rows(found: Sensitivity, called: Terms) -> list[tuple[str, tuple[str, str, str, str]]]:
+    """Write the history-adjusted changes: name, then method, change, interval, what it assumes."""
     rows = []
     for name in FITS:
         fit = getattr(found, name)
@@ -222,14 +222,15 @@ def adjusted_rows(found: Sensitivity, called: Terms) -> list[tuple[str, str, str
         knot = "" if isinstance(fit, Undone) else number(fit.knot)
         title = fill(title, called, knot=knot)
         if isinstance(fit, Undone):
-            rows.append((title, "–", "–", say.UNDONE.format(reason=fit.reason)))
+            rows.append((name, (title, "–", "–", say.UNDONE.format(reason=fit.reason))))
             continue
-        rows.append((title, fine(fit.estimate), f"{fine(fit.conf_low)} to {fine(fit.conf_high)}", assumes))
+        ends = say.SPAN.format(low=fine(fit.conf_low), high=fine(fit.conf_high))
+        rows.append((name, (title, fine(fit.estimate), ends, assumes)))
     return rows
 
 
-def doubt_rows(found: Sensitivity, called: Terms) -> list[tuple[str, str, str]]:
-    """Write the tipping points: name, the other explanation, what it would take."""
+def doubt_rows(found: Sensitivity, called: Terms) -> list[tuple[str, tuple[str, str]]]:
+    """Write the tipping points: name, then the other explanation and what it would take."""
     answers = {
         "unrecorded": _say_unrecorded(found, called),
         "benchmark": _say_benchmark(found.unrecorded, found.worse, called),
@@ -241,7 +242,7 @@ def doubt_rows(found: Sensitivity, called: Terms) -> list[tuple[str, str, str]]:
         "comparison": _say_comparison(found.comparison, found.worse, called),
         "control": _say_check(found.control, say.CONTROL, called),
     }
-    return [(name, fill(say.DOUBTS[name], called), text) for name, text in answers.items() if text]
+    return [(name, (fill(say.DOUBTS[name], called), text)) for name, text in answers.items() if text]
 
 
 def weights_note(found: Sensitivity) -> str:

@@ -60,6 +60,7 @@ def collect(evaluation: Evaluation) -> Results:
         *_flow(evaluation),
         *_tables(evaluation, frames),
         *_figures(evaluation),
+        *_sensitivity(evaluation, frames),
         *_self_check(evaluation.self_check),
         *_claims(evaluation.claims),
         *_settings(evaluation),
@@ -271,6 +272,24 @@ def _fits(frame: pd.DataFrame | None, e: Evidence) -> Iterator[Row]:
         if not pd.isna(r["theta2"]):
             yield Row(f"{key}:place", "place", float(r["theta2"]), unit=e.ratings.dose)
         yield Row(f"{key}:bic", "BIC above the best", float(r["delta_bic"]), unit="BIC")
+
+
+def _sensitivity(evaluation: Evaluation, frames: Mapping[str, pd.DataFrame]) -> Iterator[Row]:
+    """What stands beside the verdict, and the numbers in the reasons why something could not be done."""
+    if evaluation.sensitivity is None:
+        return
+    for values in _records(frames["sensitivity"]):
+        term, reason = str(values["term"]), values["reason"]
+        if reason:
+            yield from _numbers_in(f"quoted:{term}", str(reason), "as the analysis says")
+        elif not pd.isna(values["estimate"]) or not pd.isna(values["p_value"]):
+            yield row(f"sensitivity:{term}", term, values)
+    for values in _records(frames["weights"]):
+        name, n = f"weights:{values['visit']}", int(values["n"])
+        yield Row(name, "number of the visit", float(values["visit"]), unit="visit", n=n)
+        for key in ("mean", "effective", "free", "before", "after"):
+            if not pd.isna(values[key]):
+                yield Row(f"{name}:{key}", key, float(values[key]), n=n, method="stabilised weights")
 
 
 # --- figures, self-check, claims, settings --------------------------------------------------------

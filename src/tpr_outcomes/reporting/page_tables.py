@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from tpr_outcomes.inference.sensitivity import Sensitivity
 from tpr_outcomes.models.candidates import HINGE
+from tpr_outcomes.reporting import words_doubts
 from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.doubts import adjusted_rows, doubt_rows
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS
 from tpr_outcomes.reporting.labels import fill, p_text, signed
 from tpr_outcomes.reporting.numbers import key_of
@@ -86,6 +89,8 @@ def page_tables(
         for name, make in makers.items()
         if name in frames and not frames[name].empty
     }
+    if evaluation.sensitivity is not None:
+        found |= _doubts(evaluation.sensitivity, frames["weights"], called)
     found["claims"] = _claims(frames["claims"], called)
     found["plan"] = _plan(evaluation, called)
     if evaluation.decision.label in THRESHOLD_LABELS:
@@ -102,7 +107,7 @@ def _table(
     numeric: Sequence[str] = (),
     answers: str = "",
 ) -> PageTable:
-    caption, heads = say.TABLES[name]
+    caption, heads = {**say.TABLES, **words_doubts.TABLES}[name]
     keys = list(heads)
     return PageTable(
         name=name,
@@ -240,6 +245,42 @@ def _checks(frame: pd.DataFrame, called: Terms) -> PageTable:
         rows.append((fill(question, called), p_text(p_value), n, _holds(r.passed), r.reason or "–"))
     scopes = [f"check:{r.term}|quoted:check:{r.term}" for r in _rows(frame)]
     return _table("checks", called, rows, scopes=scopes, numeric=["p_value"], answers="passed")
+
+
+def _doubts(found: Sensitivity, weights: pd.DataFrame, called: Terms) -> dict[str, PageTable]:
+    """Tables of the question asked under other assumptions."""
+    adjusted = adjusted_rows(found, called)
+    doubts = doubt_rows(found, called)
+    made = {
+        "adjusted": _table(
+            "adjusted",
+            called,
+            [row for _, row in adjusted],
+            scopes=[f"sensitivity:adjusted:{name}|quoted:adjusted:{name}" for name, _ in adjusted],
+            numeric=["estimate", "interval"],
+        ),
+        "doubts": _table(
+            "doubts",
+            called,
+            [row for _, row in doubts],
+            scopes=[f"sensitivity:doubt:{name}|quoted:doubt:{name}|setting" for name, _ in doubts],
+        ),
+    }
+    if not weights.empty:
+        made["weights"] = _weights(weights, called)
+    return made
+
+
+def _weights(frame: pd.DataFrame, called: Terms) -> PageTable:
+    rows, scopes = [], []
+    for r in _rows(frame):
+        if r.n < 5:
+            continue
+        linked = ["–" if pd.isna(x) else f"{x:.2f}" for x in (r.free, r.before, r.after)]
+        rows.append((f"{int(r.visit)}", f"{int(r.n):,}", f"{r['mean']:.2f}", number(r.effective), *linked))
+        scopes.append(f"weights:{int(r.visit)}")
+    numeric = list(words_doubts.TABLES["weights"][1])
+    return _table("weights", called, rows, scopes=scopes, numeric=numeric)
 
 
 def _claims(frame: pd.DataFrame, called: Terms) -> PageTable:

@@ -22,7 +22,9 @@ from markupsafe import Markup
 
 from tpr_outcomes import __version__
 from tpr_outcomes.inference.evidence import LABELS
+from tpr_outcomes.reporting import words_doubts
 from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.doubts import weights_note
 from tpr_outcomes.reporting.drawn import flow
 from tpr_outcomes.reporting.labels import fill, small_count, threshold_text
 from tpr_outcomes.reporting.linking import Linked, link
@@ -146,6 +148,8 @@ def page_context(
         "threshold": evaluation.threshold,
         "claim_count": _claim_count(evaluation),
         "self_check": evaluation.self_check_sentences,
+        "doubts": words_doubts,
+        "weights_note": "" if evaluation.sensitivity is None else weights_note(evaluation.sensitivity),
         "provenance": _provenance(evaluation),
         "obstacle": evaluation.evidence.obstacle,
         "replicates": f"{evaluation.evidence.replicates:,}",

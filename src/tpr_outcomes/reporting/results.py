@@ -15,6 +15,7 @@ from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import BOUND_ERRORS, Decision, Evidence
 from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.identifiability import SEARCH_COST
+from tpr_outcomes.inference.sensitivity import Sensitivity
 from tpr_outcomes.inference.threshold_interval import DRAWS
 from tpr_outcomes.planning.self_check import SelfCheck
 from tpr_outcomes.reporting.own_design import self_check_json, self_check_sentences
@@ -63,6 +64,8 @@ class Evaluation:
         The verdict in words.
     claims : tuple of Finding
         One answer per claim, C1 to C30.
+    sensitivity : Sensitivity or None
+        The question under other assumptions; None where nothing was fitted or it was not asked for.
     self_check : SelfCheck or None
         What the procedure says of clinics shaped like this one; None unless it was asked for.
     record : Record or None
@@ -76,6 +79,7 @@ class Evaluation:
     finding: Finding
     claims: tuple[Finding, ...]
     self_check: SelfCheck | None = None
+    sensitivity: Sensitivity | None = None
     record: Record | None = None
 
     @property

@@ -26,8 +26,10 @@ from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, average_course, dose_
 from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
 from tpr_outcomes.models.fitting import compare, fit_all
 from tpr_outcomes.reporting.claim_rows import BY_ID
+from tpr_outcomes.reporting.doubts import sensitivity_frame, weights_frame
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
 from tpr_outcomes.reporting.results import Evaluation, left_out
+from tpr_outcomes.reporting.spelling import terms
 from tpr_outcomes.reporting.verdict import Number
 
 GATES = (
@@ -56,7 +58,7 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     -------
     dict of str to DataFrame
         ``gates, rivals, fits, bands, profile, design, by_visit, flow, left_out, checks, claims,
-        claim_numbers``; tables that need a fit are left out where there is none.
+        sensitivity, weights, claim_numbers``; tables that need a fit are left out where there is none.
     """
     e = evaluation.evidence
     found = {
@@ -78,6 +80,9 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     if e.design is not None:
         found["design"] = design_table(e)
     found["checks"] = checks_table(e)
+    if evaluation.sensitivity is not None:
+        found["sensitivity"] = sensitivity_frame(evaluation.sensitivity, terms(e.ratings.dose, e.scale))
+        found["weights"] = weights_frame(evaluation.sensitivity)
     found["claims"] = claims_table(evaluation)
     found["claim_numbers"] = claim_numbers(evaluation)
     return found

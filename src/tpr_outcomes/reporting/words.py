@@ -318,8 +318,8 @@ WARNINGS = {
         "one is found all the same, its size is likely to be overstated."
     ),
     "step_shape": (
-        "A step cannot be told from a steep slope past the threshold, nor one threshold for all from one "
-        "for each patient."
+        "A step cannot be told from a steep slope past the threshold, and one threshold for all is hard to "
+        "tell from one for each patient."
     ),
     "undercount": (
         "The threshold is in {recorded}. If only half, 70% or 90% of all {many} were written down, the true "
@@ -330,8 +330,8 @@ WARNINGS = {
         "just the ones who could have told us more."
     ),
     "shape": (
-        "A sharp threshold cannot be told from a smooth curve that bends upward. Nor can one threshold for "
-        "all be told from one for each patient, or a slope past it from a single step."
+        "A sharp threshold cannot be told from a smooth curve that bends upward, nor a slope past it from a "
+        "single step. One threshold for all is hard to tell from one for each patient."
     ),
     "fading": (
         "A record of a few visits cannot tell a link that lasts from one that fades over two or three visits."

@@ -76,7 +76,7 @@ UNRECORDED_ZERO = "The link is not clear of chance as it stands, so the weakest 
 BENCHMARK = "It would move the change per {one} by {bias} at most; the change found is {slope}."
 NATURAL = (
     "Their recovery would have to be {times} times as fast as that of people with back pain who were not "
-    "picked for needling, or {extra} better each week for {weeks} weeks (Costa and others 2012)."
+    "picked for needling, or {extra} better each week for {weeks} weeks (a cohort of Costa and others)."
 )
 NATURAL_NEVER = (
     "No speed would do: they would also have to have further to fall. It takes {extra} more each week for "
@@ -122,3 +122,4 @@ CONTROL = {
     False: "A rating that needling cannot change is linked with the {many} (p {p}): so is what drives it.",
 }
 UNDONE = "Not done: {reason}."
+SPAN = "{low} to {high}"
