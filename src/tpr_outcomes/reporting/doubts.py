@@ -128,6 +128,8 @@ def _tipping(name: str, found: TippingPoint | Undone, unit: str, last_visit: int
     yield {"term": f"doubt:{name}:unshifted", "unit": unit, "method": how, "level": 0.95} | {
         key: float(start[key]) for key in ("estimate", "std_error", "conf_low", "conf_high", "p_value")
     }
+    size = abs(float(start["estimate"]))
+    yield {"term": f"doubt:{name}:size", "estimate": size, "unit": unit, "method": how}
     yield {"term": f"doubt:{name}:visit", "estimate": last_visit + 1, "unit": "visit"}
 
 

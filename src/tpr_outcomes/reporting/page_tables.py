@@ -263,7 +263,10 @@ def _doubts(found: Sensitivity, weights: pd.DataFrame, called: Terms) -> dict[st
             "doubts",
             called,
             [row for _, row in doubts],
-            scopes=[f"sensitivity:doubt:{name}|quoted:doubt:{name}|setting" for name, _ in doubts],
+            scopes=[
+                f"sensitivity:doubt:{name}|sensitivity:doubt:unrecorded:slope|quoted:doubt:{name}|setting"
+                for name, _ in doubts
+            ],
         ),
     }
     if not weights.empty:
