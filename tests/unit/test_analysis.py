@@ -128,6 +128,7 @@ class TestEvaluate:
             "scale": "nrs",
             "rated": "before",
             "replicates": 99,
+            "sensitivity": True,
             "seed": 6,
             "columns": {},
         }

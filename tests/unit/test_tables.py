@@ -34,7 +34,7 @@ def frames(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
 
 def test_every_table_is_there(frames: dict[str, pd.DataFrame]) -> None:
     names = "gates rivals fits bands profile design by_visit responders flow left_out checks claims"
-    assert set(frames) == {*names.split(), "claim_numbers"}
+    assert set(frames) == {*names.split(), "claim_numbers", "sensitivity", "weights"}
     assert len(frames["claims"]) == 30
 
 

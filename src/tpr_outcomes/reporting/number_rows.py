@@ -35,6 +35,7 @@ from tpr_outcomes.reporting.results import Evaluation, estimates
 from tpr_outcomes.reporting.verdict import ANSWERS, Finding
 
 LEVEL = 0.95
+UNANSWERED = ("not identifiable", "not recorded", "not testable")
 _GROUPS = {"mdr": "design", "mdr_best": "design", "mdr_line": "design", "dose_95": "design"}
 _GROUPS |= {"share_within_visit": "design"}
 
@@ -383,6 +384,7 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
         "first_rule": ("first rule", 0.0),
         "last_rule": ("last rule", 5.0),
         "claims": ("claims", float(len(BY_ID))),
+        "moderate": ("improvement called moderate by an expert group", 0.30),
         "scale_low": ("lowest rating of the scale", e.scale.minimum),
         "scale_high": ("highest rating of the scale", e.scale.maximum),
         "scale_span": ("width of the scale", span),
@@ -411,6 +413,8 @@ def _quoted(evaluation: Evaluation) -> Iterator[Row]:
         yield from _numbers_in(f"quoted:{claim.claim}", texts.quote, "as the clinic's page says")
         about = f"{texts.why} {texts.holds} {texts.refuted_if}"
         yield from _numbers_in(f"quoted:{claim.claim}:about", about, "as the list of claims says")
+        if claim.answer in UNANSWERED:  # a reason, no result
+            yield from _numbers_in(f"quoted:{claim.claim}:reason", claim.sentence, "as the analysis says")
     first = {problem.rule: problem.message for problem in reversed(evaluation.visits.problems)}
     for rule, message in first.items():
         yield from _numbers_in(f"quoted:warned:{rule}", message, "as the check of the record says")
