@@ -25,8 +25,9 @@ from tpr_outcomes.planning.simulate import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 WORLDS = (
-    "N4", "N5s", "N5neg", "N7", "N9", "A-lin", "A-thr30", "A-thr40", "insertions", "ins-lin", "insertions+thr40",
-)  # fmt: skip
+    *("N4", "N5s", "N5neg", "N7", "N9", "A-lin", "A-thr30", "A-thr40"),
+    *("insertions", "ins-lin", "insertions+thr40"),
+)
 LEVEL = 0.05
 
 

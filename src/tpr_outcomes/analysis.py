@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tpr_outcomes.cohort.checking import CheckReport
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.reading import Reading
 from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.cohort.tables import check_record as check_tables
@@ -46,6 +47,7 @@ _WANTED = {
     "self_check": f"a whole number of simulated clinics from 0 (none) to {MOST_CLINICS:,}",
     "sensitivity": "true or false",
     "columns": 'a table [columns] with lines such as pain = "your column"',
+    "file": 'a table [file] with lines such as dates = "day first"',
     "tables": 'tables such as [tables.diary] with lines such as hours = "your column"',
 }
 
@@ -75,6 +77,8 @@ class AnalysisPlan(BaseModel):
         The user's names for our columns; used when the record is read.
     tables : dict of str to dict
         The same for the optional tables, by name.
+    file : dict of str to object
+        What else was settled about the file (:class:`~tpr_outcomes.cohort.reading.Reading`).
 
     Examples
     --------
@@ -94,6 +98,7 @@ class AnalysisPlan(BaseModel):
     sensitivity: bool = True
     columns: dict[str, str] = Field(default_factory=dict)
     tables: dict[str, dict[str, str]] = Field(default_factory=dict)
+    file: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("scale")
     @classmethod
@@ -224,7 +229,7 @@ def open_tables(
         dose = None if "dose" in plan.model_fields_set else "sessions"
         return Record(load_vickers_visits()), AnalysisPlan.load(plan, dose=dose)
     path = example_file(named) if named else source
-    mapping = columns if columns is not None else Columns(plan.columns, plan.tables)
+    mapping = columns if columns is not None else _columns(plan)
     record = read_record(
         path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet, tables=tables
     )
@@ -244,8 +249,13 @@ def check_record(
     if named == "vickers":
         raise PlanError("The headache trial is not a file of visits; there is nothing to check. Name a file.")
     path = example_file(named) if named else source
-    mapping = columns if columns is not None else Columns(plan.columns, plan.tables)
+    mapping = columns if columns is not None else _columns(plan)
     return check_tables(path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet, tables=tables)
+
+
+def _columns(plan: AnalysisPlan) -> Columns:
+    """Return the user's names and settings that a plan holds."""
+    return Columns(plan.columns, plan.tables, Reading.checked(plan.file))
 
 
 def _named(source: str, *, columns: Columns | None, sheet: str | None) -> str:
@@ -322,7 +332,7 @@ def evaluate(
         beside = gather_sensitivity(close_scale(visits), evidence, decision) if chosen.sensitivity else None
         checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
     tell("evaluated", 1.0)
-    unused = {name for name in ("self_check", "tables") if not getattr(chosen, name)}
+    unused = {name for name in ("self_check", "tables", "file") if not getattr(chosen, name)}
     settings = {
         **chosen.model_dump(exclude=unused),
         "scale": visits.scale.name,
