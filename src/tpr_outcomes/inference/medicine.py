@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.inference.clustered import Estimate, regression, share_of
+from tpr_outcomes.inference.clustered import Estimate, not_estimated, regression, share_of
 from tpr_outcomes.inference.procedure import FEWEST_PATIENTS, reporters
 from tpr_outcomes.inference.safety import NONE
 
@@ -33,7 +33,8 @@ class Medicine:
     slope : Estimate
         Change of that share per visit within patients.
     without : Estimate
-        Mean change of the last rating from the first among patients who never took any, scale points.
+        Mean change of the last rating from the first among patients who never took any, scale points; not
+        estimated where they are fewer than five.
     reported_by : mapping of str to int
     level : float
     """
@@ -85,7 +86,7 @@ def pain_medicine(events: pd.DataFrame, visits: pd.DataFrame, *, level: float = 
     Raises
     ------
     FitError
-        With fewer than five patients asked twice, or nobody who did without.
+        With fewer than five patients asked twice.
 
     Notes
     -----
@@ -120,7 +121,8 @@ def _change_without(visits: pd.DataFrame, asked: pd.DataFrame, level: float) -> 
     change = (ends["last"] - ends["first"])[ends["size"] > 1].to_numpy(dtype=np.float64)
     n = change.size
     if n < FEWEST_PATIENTS:
-        raise FitError(f"{n} patients were rated twice and never took any, {FEWEST_PATIENTS} are needed.")
+        reason = f"{n} patients were rated twice and never took any, {FEWEST_PATIENTS} are needed"
+        return not_estimated("change_without", n_rows=n, n_patients=n, reason=reason)
     error = float(change.std(ddof=1) / math.sqrt(n))
     reach = float(stdtrit(n - 1, 0.5 + level / 2.0)) * error
     mean = float(change.mean())

@@ -132,14 +132,21 @@ def _first(ending: Ending, start: float) -> tuple[float, str]:
 
 
 def _visits_until(visits: Visits, entries: pd.DataFrame) -> NDArray[np.float64]:
-    """Visits made before each event, that of the event itself not counted; NaN where it is not known."""
+    """Visits before that of each event, or before the latest one when it was noted between two.
+
+    -1 before the first visit; NaN where it is not known.
+    """
     table = visits.table
     at = table[["patient", "visit"]].assign(until=table.groupby("patient").cumcount().astype(float))
-    until = entries[["patient", "visit"]].merge(at, how="left", on=["patient", "visit"])["until"].to_numpy()
+    until = (
+        entries[["patient", "visit"]]
+        .merge(at, how="left", on=["patient", "visit"])["until"]
+        .to_numpy(copy=True)
+    )
     weeks = entries["weeks"].to_numpy(dtype=np.float64)
     if "weeks" not in table:
         return np.asarray(until)
     by_patient = {p: rows.to_numpy() for p, rows in table.groupby("patient")["weeks"]}
     for i in np.flatnonzero(np.isnan(until) & np.isfinite(weeks)):
-        until[i] = float((by_patient[entries["patient"].iloc[i]] < weeks[i]).sum())
+        until[i] = float((by_patient[entries["patient"].iloc[i]] <= weeks[i]).sum() - 1)
     return np.asarray(until)

@@ -1,0 +1,172 @@
+"""Coverage, size and power of the analyses behind the claims: writes docs/methods/claims-study.csv.
+
+    PYTHONPATH=src python tools/claims_study.py --replicates 300 --twins 100 --seed 20261125
+
+Aims, worlds, estimands, methods and performance (ADEMP) stand in docs/methods: procedure-and-safety.md,
+visit-frequency.md and response.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tpr_outcomes.cohort.derive import ratings
+from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.errors import FitError
+from tpr_outcomes.inference.clustered import Estimate
+from tpr_outcomes.inference.frequency import analyse_frequency
+from tpr_outcomes.inference.medicine import advice_given, pain_medicine
+from tpr_outcomes.inference.natural import natural_twin
+from tpr_outcomes.inference.order import order_of_treatments
+from tpr_outcomes.inference.procedure import insertion_felt, twitch_feeling, twitch_pain
+from tpr_outcomes.inference.resample import generator
+from tpr_outcomes.inference.response import RESPONSE, endings_of
+from tpr_outcomes.inference.safety import adverse_events
+from tpr_outcomes.models.working import working_model
+from tpr_outcomes.planning.beside import Beside
+from tpr_outcomes.planning.simulate import simulate
+from tpr_outcomes.planning.workbook import simulate_record
+from tpr_outcomes.reporting.claims_course import SIX
+
+NOTHING = Beside(
+    medicine_per_visit=0.0,
+    advice_per_point=0.0,
+    treatment_before=0.06,
+    treatment_after=0.06,
+    infection=0.003,
+)
+SOMETHING = replace(Beside(), gap_growth=0.05)
+TWINS = ("N4", "N1", "A-thr40", "A-lin")
+
+
+def truths(beside: Beside) -> dict[str, float]:
+    """What the shares and slopes are in a clinic of this kind; slopes only where there are none."""
+    named = (beside.feelings[0] + beside.feelings[1]) / (1.0 - beside.feelings[4])
+    short = -math.log(beside.twitch_seconds) / beside.twitch_seconds_sd
+    known = {
+        "brief": float(stats.norm.cdf(short)),
+        "named": named,
+        "not_felt": float(stats.norm.cdf(-beside.felt / math.hypot(1.0, beside.felt_sd))),
+        "bruise": beside.bruise,
+        "infection": beside.infection,
+    }
+    if beside.medicine_per_visit == 0.0:
+        known["medicine per visit"] = 0.0
+    if beside.advice_per_point == 0.0:
+        known["advice per point"] = 0.0
+    if beside.gap_growth == 0.0:
+        known["gap_ratio"] = 1.0
+    return known
+
+
+def found_in(beside: Beside, n_patients: int, seed: int) -> Iterator[tuple[str, Estimate]]:
+    """Every estimate of one simulated clinic, by name."""
+    record = simulate_record("N4", n_patients=n_patients, seed=seed, beside=beside)
+    assert record.sites is not None
+    assert record.events is not None
+    assert record.diary is not None
+    yield "brief", twitch_pain(record.sites).get("brief")
+    yield "named", twitch_feeling(record.sites).get("named")
+    yield "not_felt", insertion_felt(record.sites).get("not_felt")
+    events = adverse_events(record.events, n_visits=record.visits.n_visits, always=("infection", "bruise"))
+    for name in ("infection", "bruise"):
+        share = events.get(name)
+        assert share is not None
+        yield name, share
+    yield "medicine per visit", pain_medicine(record.events, record.visits.table).slope
+    yield "advice per point", advice_given(record.events, record.diary).slope
+    yield "gap_ratio", analyse_frequency(record.visits).gap_ratio
+    yield "after", order_of_treatments(record.visits, record.events).after
+
+
+def twin_of(world: str, n_patients: int, seed: int) -> Iterator[tuple[str, Estimate, float]]:
+    """Share with a lasting response after six visits without the dose, beside that of the same people in N4.
+
+    The people, their good and bad days and what they would do are the same in both; when they stop is not.
+    """
+    visits = simulate(world, n_patients=n_patients, seed=seed)
+    working = working_model(ratings(visits))
+    twin = natural_twin(visits, working)
+    truth = _share(simulate("N4", n_patients=n_patients, seed=seed)) if world.startswith("A") else math.nan
+    yield "natural", twin.get(f"natural_by_{SIX}"), truth
+    yield "excess", twin.get(f"excess_by_{SIX}"), math.nan if world.startswith("A") else 0.0
+
+
+def _share(visits: Visits) -> float:
+    endings = endings_of(visits, 30.0, "twitches")
+    return sum(e.cause == RESPONSE and e.visits <= SIX for e in endings) / len(endings)
+
+
+def line(name: str, row: Estimate, truth: float) -> dict[str, object]:
+    """What is kept of one estimate."""
+    covered = math.nan if math.isnan(truth) else float(row.conf_low <= truth <= row.conf_high)
+    null = 1.0 if name == "gap_ratio" else 0.5 if name == "after" else 0.0
+    return {
+        "term": name,
+        "truth": truth,
+        "estimate": row.estimate,
+        "covered": covered,
+        "above": float(row.conf_low > null),
+        "below": float(row.conf_high < null),
+    }
+
+
+def clinics(seed: int, replicates: int, twins: int) -> Iterator[dict[str, object]]:
+    """Every line of every simulated clinic."""
+    for setting, beside in (("nothing", NOTHING), ("something", SOMETHING)):
+        for n_patients in (60, 150):
+            for i in range(replicates):
+                own = int(generator(seed, "claims study", setting, n_patients, i).integers(2**62))
+                known = truths(beside)
+                for name, row in found_in(beside, n_patients, own):
+                    cell = {"setting": setting, "patients": n_patients}
+                    yield cell | line(name, row, known.get(name, math.nan))
+    for world in TWINS:
+        for i in range(twins):
+            own = int(generator(seed, "twin study", world, i).integers(2**62))
+            try:
+                for name, row, truth in twin_of(world, 150, own):
+                    yield {"setting": world, "patients": 150} | line(name, row, truth)
+            except FitError:
+                continue
+
+
+def table(lines: pd.DataFrame) -> pd.DataFrame:
+    """One row per setting, number of patients and term, with Monte Carlo standard errors."""
+    rows = []
+    for (setting, patients, term), own in lines.groupby(["setting", "patients", "term"], sort=False):
+        n = len(own)
+        row = {"setting": setting, "patients": patients, "term": term, "clinics": n}
+        row |= {"truth": own["truth"].mean(), "mean_estimate": own["estimate"].mean()}
+        row["bias_mcse"] = (own["estimate"] - own["truth"].fillna(0.0)).std(ddof=1) / math.sqrt(n)
+        for name in ("covered", "above", "below"):
+            share = own[name].mean()
+            row[name], row[f"{name}_mcse"] = share, math.sqrt(max(share * (1 - share), 0.0) / n)
+        rows.append(row)
+    return pd.DataFrame(rows).round(4)
+
+
+def main() -> None:
+    """Run the study and write its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--replicates", type=int, default=300)
+    parser.add_argument("--twins", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=20261125)
+    parser.add_argument("--out", type=Path, default=Path("docs/methods/claims-study.csv"))
+    asked = parser.parse_args()
+    made = table(pd.DataFrame(clinics(asked.seed, asked.replicates, asked.twins)))
+    made.insert(0, "seed", asked.seed)
+    made.insert(1, "numpy", np.__version__)
+    made.to_csv(asked.out, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()
