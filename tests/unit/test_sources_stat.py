@@ -70,6 +70,17 @@ def test_labels_are_words_where_words_are_wanted(tmp_path: Path) -> None:
     assert table["sought"].all()
 
 
+@pytest.mark.parametrize("suffix", [".por", ".zsav"])
+def test_the_other_files_of_spss(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clinic{suffix}"
+    frame = FRAME.assign(pain=5.0, twitches=[0.0, 1, 2, np.nan, 4, 5]).drop(columns="stop_reason")
+    if suffix == ".por":
+        pyreadstat.write_por(frame.rename(columns=str.upper), path)
+    else:
+        pyreadstat.write_sav(frame, path, compress=True)
+    assert read_visits(path).table["twitches"].fillna(-1).tolist() == [0, 1, 2, -1, 4, 5]
+
+
 def test_an_upload_is_read_like_the_file(tmp_path: Path) -> None:
     path, _ = spss(clinic(10), tmp_path)
     upload = FileContent(path.name, path.read_bytes())
