@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from tpr_outcomes.cohort.checking import CheckReport
+from tpr_outcomes.cohort.checking import CheckReport, check_source
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.privacy import MINIMUM
 from tpr_outcomes.cohort.reading import Reading
 from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.cohort.tables import check_record as check_tables
-from tpr_outcomes.cohort.tables import read_record
+from tpr_outcomes.cohort.tables import read_record, visits_place
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.datasets import EXAMPLES, example_file, load_vickers_visits
 from tpr_outcomes.errors import DatasetError, PlanError, SourceError
 
 if TYPE_CHECKING:
+    from tpr_outcomes.cohort.deidentify import Shared
     from tpr_outcomes.inference.evidence import Evidence
     from tpr_outcomes.planning.self_check import SelfCheck
     from tpr_outcomes.reporting.results import Evaluation
@@ -36,6 +38,7 @@ Progress = Callable[[str, float], None]
 FEWEST_REPLICATES = 99
 MOST_REPLICATES = 1_000_000
 MOST_CLINICS = 100_000
+MOST_MINIMUM = 100
 LARGEST_SEED = 2**63 - 1
 _WANTED = {
     "title": "text",
@@ -44,6 +47,7 @@ _WANTED = {
     "rated": "before or after (the needling of the same visit)",
     "replicates": f"a whole number from {FEWEST_REPLICATES} to {MOST_REPLICATES:,}",
     "seed": "a whole number from 0",
+    "smallest_count": f"a whole number from 1 (all counts are shown) to {MOST_MINIMUM}",
     "self_check": f"a whole number of simulated clinics from 0 (none) to {MOST_CLINICS:,}",
     "sensitivity": "true or false",
     "columns": 'a table [columns] with lines such as pain = "your column"',
@@ -73,6 +77,8 @@ class AnalysisPlan(BaseModel):
         Simulated clinics like this one, without an effect, to try the procedure on; 0 for none.
     sensitivity : bool
         Whether to ask the question under other assumptions too (history-adjusted effects, tipping points).
+    smallest_count : int
+        Counts of people below this are not shown, nor what they would follow from; 1 shows all.
     columns : dict of str to str
         The user's names for our columns; used when the record is read.
     tables : dict of str to dict
@@ -96,6 +102,7 @@ class AnalysisPlan(BaseModel):
     seed: int = Field(default=1, ge=0, le=LARGEST_SEED)
     self_check: int = Field(default=0, ge=0, le=MOST_CLINICS)
     sensitivity: bool = True
+    smallest_count: int = Field(default=MINIMUM, ge=1, le=MOST_MINIMUM)
     columns: dict[str, str] = Field(default_factory=dict)
     tables: dict[str, dict[str, str]] = Field(default_factory=dict)
     file: dict[str, Any] = Field(default_factory=dict)
@@ -258,6 +265,98 @@ def _columns(plan: AnalysisPlan) -> Columns:
     return Columns(plan.columns, plan.tables, Reading.checked(plan.file))
 
 
+def annotate(
+    source: str,
+    report: CheckReport,
+    *,
+    most: int,
+    tables: Mapping[str, str] | None = None,
+    columns: Columns | None = None,
+) -> bytes:
+    """Write a copy of a record as a workbook, with the problems of a check marked in it.
+
+    Parameters
+    ----------
+    source : str
+        As in :func:`open_record`.
+    report : CheckReport
+        What was found in it.
+    most : int
+        Problems marked at most; the copy says how many there are.
+    tables : mapping of str to str, optional
+        Optional tables that stand elsewhere.
+    columns : Columns, optional
+        The user's names and settings.
+
+    Raises
+    ------
+    SourceError
+        When the source cannot be opened.
+    """
+    from tpr_outcomes.cohort.grids import read_grids
+    from tpr_outcomes.cohort.marking import annotated_copy, rows_of
+
+    named = _named(source, columns=None, sheet=None)
+    listed = report.sample(most)
+    path = example_file(named) if named else source
+    grids = read_grids(path, wanted=rows_of(listed), tables=tables, columns=columns)
+    return annotated_copy(grids, report, listed)
+
+
+def share(
+    source: str,
+    plan: AnalysisPlan,
+    *,
+    secret: bytes,
+    quasi: tuple[str, ...] = (),
+    minimum: int = MINIMUM,
+    age_band: int = 0,
+    columns: Columns | None = None,
+    sheet: str | None = None,
+    tables: Mapping[str, str] | None = None,
+) -> Shared:
+    """Make a record that can be shared; see :func:`tpr_outcomes.cohort.deidentify.deidentify`.
+
+    Raises
+    ------
+    SourceError, DataError, PlanError, DatasetError
+        As :func:`open_tables`.
+    """
+    from tpr_outcomes.cohort.deidentify import deidentify
+
+    named = _named(source, columns=columns, sheet=sheet)
+    path = example_file(named) if named and named != "vickers" else source
+    if named == "vickers":
+        raise PlanError("The headache trial is not ours to share; its owners publish it. Name a file.")
+    mapping = columns if columns is not None else _columns(plan)
+    how: dict[str, Any] = {"columns": mapping, "scale": plan.scale, "rated": plan.rated, "sheet": sheet}
+    record = read_record(path, tables=tables, **how)
+    _, cells = check_source(visits_place(path), **how)
+    return deidentify(record, cells, secret=secret, quasi=quasi, minimum=minimum, age_band=age_band)
+
+
+def propose_columns(
+    source: str, plan: AnalysisPlan, *, columns: Columns | None = None, sheet: str | None = None
+) -> str:
+    """Propose a columns.toml for a file; see :mod:`tpr_outcomes.cohort.fix_map`.
+
+    Raises
+    ------
+    SourceError, PlanError
+        As :func:`check_record`.
+    """
+    from tpr_outcomes.cohort.fix_map import propose_map
+
+    _, record = check_source(
+        visits_place(source),
+        columns=columns if columns is not None else _columns(plan),
+        scale=plan.scale,
+        rated=plan.rated,
+        sheet=sheet,
+    )
+    return propose_map(record).to_toml()
+
+
 def _named(source: str, *, columns: Columns | None, sheet: str | None) -> str:
     """Name of an example or "vickers"; empty for a path."""
     known = source == "vickers" or source.startswith("example:")
@@ -309,10 +408,13 @@ def evaluate(
     # Imported here so that reading and checking a file need not wait for the engine.
     from threadpoolctl import threadpool_limits
 
+    from tpr_outcomes.cohort.shown import with_common_words
     from tpr_outcomes.inference.evidence import decide, gather_evidence
     from tpr_outcomes.inference.sensitivity import gather_sensitivity
     from tpr_outcomes.reporting.claims import answer_claims
+    from tpr_outcomes.reporting.disclosure import shown_counts
     from tpr_outcomes.reporting.results import Evaluation
+    from tpr_outcomes.reporting.veiled import veiled
     from tpr_outcomes.reporting.verdict import judge
 
     tell = progress or _quiet
@@ -327,8 +429,13 @@ def evaluate(
         )
         tell("answering the thirty claims", share)
         decision = decide(evidence)
-        finding = judge(evidence, decision, visits=visits)
-        claims = answer_claims(evidence, decision, record)
+        shown = shown_counts(visits, evidence, chosen.smallest_count)
+        told = with_common_words(record, chosen.smallest_count)
+        finding = veiled(judge(evidence, decision, visits=visits, shown=shown), chosen.smallest_count)
+        claims = tuple(
+            veiled(claim, chosen.smallest_count)
+            for claim in answer_claims(evidence, decision, told, shown=shown)
+        )
         beside = gather_sensitivity(close_scale(visits), evidence, decision) if chosen.sensitivity else None
         checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
     tell("evaluated", 1.0)

@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from tpr_outcomes import __version__
-from tpr_outcomes.commands import answers, notebooks, record, studies
+from tpr_outcomes.commands import answers, notebooks, record, sharing, studies
 from tpr_outcomes.commands.screen import refuse
 from tpr_outcomes.errors import EXIT_OK, TprError
 
@@ -36,6 +36,8 @@ COMMANDS = (
     answers.evaluate,
     record.check,
     record.describe,
+    sharing.template,
+    sharing.deidentify,
     answers.claims,
     studies.simulate,
     studies.calibrate,

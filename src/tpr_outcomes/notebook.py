@@ -21,6 +21,7 @@ from tpr_outcomes.analysis import open_record as _open
 from tpr_outcomes.cohort import describe
 from tpr_outcomes.cohort.checking import CheckReport, RuleCount
 from tpr_outcomes.cohort.problems import Problem
+from tpr_outcomes.cohort.shown import shown_attrition, shown_by_visit, shown_reasons, shown_table_one
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import PlanError, TprError
 from tpr_outcomes.planning.rates import Rate
@@ -284,17 +285,12 @@ def by_visit(visits: Visits) -> Block:
     called = terms("twitches", visits.scale)
     summary = describe.by_visit(visits)
     rows = []
-    for row in summary.rows:
-        if row.n < say.FEWEST_SHOWN:
-            rows.append((str(row.visit), say.MESSAGES["withheld"], *["–"] * 5))
-            continue
-        few = row.n_change < say.FEWEST_SHOWN
-        change = ("–", "–") if few else (signed(row.change), span(row.conf_low, row.conf_high))
+    for _, row in shown_by_visit(summary).iterrows():
         shares = [
-            "–" if math.isnan(share) or row.n_percent < say.FEWEST_SHOWN else percent(share)
-            for share in (row.responder_30, row.responder_50)
+            "–" if math.isnan(share) else percent(share) for share in (row.responder_30, row.responder_50)
         ]
-        rows.append((str(row.visit), f"{row.n:,}", signed(row.mean), *change, *shares))
+        change = (signed(row.change), span(row.conf_low, row.conf_high))
+        rows.append((f"{row.visit:.0f}", _told(row.n), signed(row["mean"]), *change, *shares))
     heads = [fill(head, called) for head in say.VISIT_HEADS]
     caption = say.VISIT_CAPTION
     if summary.cut_points:
@@ -308,10 +304,11 @@ def attrition(visits: Visits) -> Block:
     """Picture of who stops and how they were doing, and the reasons given."""
     found = describe.attrition(visits)
     table = found.to_frame()
+    shown_seen = shown_attrition(found)["seen"]
     called = terms("twitches", visits.scale)
     alt = say.ATTRITION["alt"].format(
-        first=f"{int(table['seen'].iloc[0]):,}",
-        end=f"{int(table['seen'].iloc[-1]):,}",
+        first=_told(shown_seen.iloc[0]),
+        end=_told(shown_seen.iloc[-1]),
         at=int(table["visit"].iloc[-1]),
         sentence=compare_stopping(visits),
     )
@@ -319,10 +316,7 @@ def attrition(visits: Visits) -> Block:
     shown = blocks.picture(
         drawing, alt, title=say.ATTRITION["title"], caption=say.ATTRITION["caption"], wide=True
     )
-    rows = [
-        (reason, say.MESSAGES["withheld"] if 0 < count < say.FEWEST_SHOWN else f"{count:,}")
-        for reason, count in found.stop_reasons.items()
-    ]
+    rows = [(reason, _told(count)) for reason, count in shown_reasons(found).items()]
     return blocks.stack(shown, blocks.table(say.REASON_HEADS, rows, caption=say.REASONS, numeric=(1,)))
 
 
@@ -347,21 +341,23 @@ def table_one(visits: Visits) -> Block:
     """Who the patients are, and how much of a record each has."""
     called = terms("twitches", visits.scale)
     rows = []
-    for row in describe.table_one(visits).rows:
+    for _, row in shown_table_one(describe.table_one(visits)).iterrows():
         name = fill(say.CHARACTERISTICS.get(row.variable, row.variable), called)
-        missing = _few(row.missing)
+        missing = _told(row.missing)
         if row.category:
-            share = "–" if 0 < row.n < say.FEWEST_SHOWN else percent(row.share)
-            rows.append((f"{name}: {row.category}", _few(row.n), missing, share, ""))
+            share = "–" if math.isnan(row.share) else percent(row.share)
+            rows.append((f"{name}: {row.category}", _told(row.n), missing, share, ""))
             continue
-        middle = f"{number(row.median)} ({number(row.q1)} to {number(row.q3)})"
-        spread = f"{signed(row.mean)} ({signed(row.sd)})"
-        rows.append((name, f"{row.n:,}", missing, spread, middle))
+        median, q1, q3, mean, sd = (float(row[key]) for key in ("median", "q1", "q3", "mean", "sd"))
+        middle = f"{number(median)} ({number(q1)} to {number(q3)})"
+        spread = f"{signed(mean)} ({signed(sd)})"
+        rows.append((name, _told(row.n), missing, spread, middle))
     return blocks.table(say.TABLE_ONE_HEADS, rows, numeric=(1, 2, 3, 4))
 
 
-def _few(n: int) -> str:
-    return say.MESSAGES["withheld"] if 0 < n < say.FEWEST_SHOWN else f"{n:,}"
+def _told(n: int | None) -> str:
+    """Write a count, and that it is withheld where it is."""
+    return say.MESSAGES["withheld"] if pd.isna(n) else f"{n:,}"
 
 
 def found_columns(report: CheckReport) -> Block:

@@ -130,6 +130,7 @@ class TestEvaluate:
             "replicates": 99,
             "sensitivity": True,
             "seed": 6,
+            "smallest_count": 5,
             "columns": {},
         }
         assert result.to_dict()["seed"] == 6

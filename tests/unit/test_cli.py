@@ -148,8 +148,8 @@ class TestEvaluate:
         assert "[2 places, first line 3, column pain]" in err
         assert "Warning (single_visit)" in err
         assert f"See them all with: tpr check {path}" in err
-        assert out.splitlines()[1].startswith("3 rows left out: ")
-        assert "pain not rated at this visit (2)" in out
+        assert out.splitlines()[1].startswith("Rows left out: ")  # how many is withheld: they are few
+        assert "pain not rated at this visit (withheld)" in out
 
     def test_refuses_a_file_with_errors_with_the_table_of_check(
         self, capsys: pytest.CaptureFixture[str], bad: Path, tmp_path: Path
@@ -265,7 +265,7 @@ class TestCheck:
         status, out, err = run(capsys, "check", bad, "--json")
         content = json.loads(out)
         assert (status, err) == (4, "")
-        assert content["schema"] == "tpr-outcomes/check/1"
+        assert content["schema"] == "tpr-outcomes/check/2"
         assert (content["ok"], content["rows"], content["patients"]) == (False, 4, 2)
         assert [p["address"] for p in content["problems"] if p["severity"] == "error"] == [
             "line 2, column pain",

@@ -17,6 +17,7 @@ from tpr_outcomes.inference.evidence import LABELS, decide
 from tpr_outcomes.planning.simulate import simulate
 from tpr_outcomes.reporting.bundle import manifest
 from tpr_outcomes.reporting.claims import answer_claims
+from tpr_outcomes.reporting.disclosure import shown_counts
 from tpr_outcomes.reporting.linking import CHANCE, NUMBER, link
 from tpr_outcomes.reporting.number_rows import collect
 from tpr_outcomes.reporting.numbers import NUMERIC, Results, Row
@@ -147,8 +148,9 @@ def test_hashes_and_versions_on_the_page_are_those_of_the_manifest(
 def test_no_verdict_says_a_number_that_is_no_result(evaluation: Evaluation, label: str) -> None:
     for made in every_label()[label]:
         decision = decide(made)
-        finding = judge(made, decision, visits=evaluation.visits)
-        claims = answer_claims(made, decision, evaluation.visits)
+        shown = shown_counts(evaluation.visits, made)
+        finding = judge(made, decision, visits=evaluation.visits, shown=shown)
+        claims = answer_claims(made, decision, evaluation.visits, shown=shown)
         other = replace(evaluation, evidence=made, decision=decision, finding=finding, claims=claims)
         assert linked_page(other, {}).unlinked == ()
 

@@ -113,6 +113,13 @@ FILES = [
         "All 3 twitch counts are 0",
         "blanks were not filled",
     ),
+    (
+        "offered_column",
+        "patient,visit,pain,twitches,site_muscle,minutes\nA,1,7,0,trapezius,20\nA,2,6,1,trapezius,20\n",
+        "file",
+        "Fields of the table of sites",
+        "--sites FILE",
+    ),
 ]
 
 

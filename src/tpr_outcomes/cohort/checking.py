@@ -117,10 +117,67 @@ class CheckReport:
             for (severity, rule), found in groups.items()
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per problem."""
+    def sample(self, most: int) -> tuple[Problem, ...]:
+        """Return at most so many problems, in the order of the file, some of every rule.
+
+        Rules with few problems are listed whole; what is left is shared by the others alike, each giving
+        its first ones.
+
+        Parameters
+        ----------
+        most : int
+            How many, from 1.
+        """
+        if len(self.problems) <= most:
+            return self.problems
+        groups: dict[tuple[str, str], list[int]] = {}
+        for i, problem in enumerate(self.problems):
+            groups.setdefault((problem.severity, problem.rule), []).append(i)
+        chosen: list[int] = []
+        ordered = sorted(groups.values(), key=len)
+        for k, places in enumerate(ordered):
+            chosen += places[: (most - len(chosen)) // (len(ordered) - k)]
+        return tuple(self.problems[i] for i in sorted(chosen))
+
+    def to_dict(self, most: int) -> dict[str, object]:
+        """Return the content of ``tpr check --json``: counts of all problems, and at most so many of them.
+
+        Parameters
+        ----------
+        most : int
+            Problems listed.
+        """
+        listed = self.to_frame(most).to_dict(orient="records")
+        return {
+            "schema": "tpr-outcomes/check/2",
+            "ok": self.ok,
+            "rows": self.n_rows,
+            "patients": self.n_patients,
+            "layout": self.layout,
+            "columns": self.columns,
+            "guess": self.guess,
+            "counts": {"error": len(self.errors), "warning": len(self.warnings), "note": len(self.notes)},
+            "by_rule": [
+                {
+                    "rule": found.rule,
+                    "severity": found.severity,
+                    "count": found.count,
+                    "first": list(found.addresses),
+                    "message": found.message,
+                    "remedy": found.remedy,
+                }
+                for found in self.summary()
+            ],
+            "problems_total": len(self.problems),
+            "problems_listed": len(listed),
+            "problems": listed,
+        }
+
+    def to_frame(self, most: int | None = None) -> pd.DataFrame:
+        """Return one row per problem, or per problem of :meth:`sample` where ``most`` is given."""
         names = ("rule", "severity", "address", "column", "seen", "message", "remedy")
-        return pd.DataFrame({name: [getattr(p, name) for p in self.problems] for name in names})
+        problems = self.problems if most is None else self.sample(most)
+        return pd.DataFrame({name: [getattr(p, name) for p in problems] for name in names})
 
 
 def check_source(

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from tpr_outcomes.cohort.derive import changes
+from tpr_outcomes.cohort.privacy import pool_ages
 from tpr_outcomes.cohort.scales import ImportantDifference
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import PlanError
@@ -268,12 +269,12 @@ def table_one(visits: Visits) -> TableOne:
     Returns
     -------
     TableOne
-        Age, sex, region and pain at the first visit; visits, weeks and doses over the record. A
-        total dose is missing where any visit's is not recorded.
+        Age (over 89 pooled as 90), sex, region and pain at the first visit; visits, weeks and doses over the
+        record. A total dose is missing where any visit's is not recorded.
     """
     groups = visits.table.groupby("patient", sort=True)
     first = visits.table.loc[~visits.table["patient"].duplicated()]
-    rows = [_number(name, first[name]) for name in ("age",) if name in first]
+    rows = [_number("age", pool_ages(first["age"]))] if "age" in first else []
     for name in ("sex", "region"):
         rows += _categories(name, first[name]) if name in first else []
     rows.append(_number("baseline", first["pain"]))
@@ -319,7 +320,7 @@ def _stop_reasons(visits: Visits) -> dict[str, int]:
     return {str(word): int(count) for word, count in ordered}
 
 
-def _number(name: str, values: pd.Series[float] | pd.Series[int]) -> Characteristic:
+def _number(name: str, values: pd.Series[float] | pd.Series[int] | Floats) -> Characteristic:
     """Describe a number."""
     array: Floats = np.asarray(values, dtype=np.float64)
     n, mean, sd = _moments(array)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tpr_outcomes.cohort.cells import Record
-from tpr_outcomes.cohort.names import COUNTS, nearest_known
+from tpr_outcomes.cohort.fields import OFFERED
+from tpr_outcomes.cohort.names import COUNTS, nearest_known, plain_name
 from tpr_outcomes.cohort.problems import Problem, whole
 from tpr_outcomes.cohort.typed_values import to_number
 
@@ -94,6 +95,8 @@ def unknown_column(record: Record) -> list[Problem]:
     found = []
     for index in record.unknown:
         name = record.raw.header[index]
+        if plain_name(name) in OFFERED:
+            continue
         near = nearest_known(name) if name else None
         hint = (
             f'If it is {near}, map it: {near} = "{name}".' if near else "Nothing to do if it is not needed."
@@ -102,6 +105,23 @@ def unknown_column(record: Record) -> list[Problem]:
         message = f"{shown} is not one the toolkit knows; it was not read."
         found.append(whole(record, "unknown_column", message, hint, severity="warning", column=index))
     return found
+
+
+def offered_column(record: Record) -> list[Problem]:
+    """Tell of which optional tables a file of visits holds fields, as exports from our REDCap template do."""
+    names = {plain_name(record.raw.header[i]) for i in record.unknown}
+    tables = dict.fromkeys(OFFERED[name] for name in sorted(names & set(OFFERED)))
+    return [
+        whole(
+            record,
+            "offered_column",
+            f"Fields of the table of {table} stand among the visits; they were not read from here.",
+            f"Nothing to do; to have them used, give them as a table of their own (--{table} FILE).",
+            severity="note",
+        )
+        for table in tables
+        if table != "visits"
+    ]
 
 
 def encoding_guessed(record: Record) -> list[Problem]:

@@ -376,6 +376,7 @@ RULES: tuple[Callable[[Record], list[Problem]], ...] = (
     file_rules.missing_column,
     file_rules.duplicate_column,
     file_rules.unknown_column,
+    file_rules.offered_column,
     file_rules.encoding_guessed,
     file_rules.several_sheets,
     file_rules.overlong_row,

@@ -15,6 +15,7 @@ import pandas as pd
 from tpr_outcomes.cohort import file_rules
 from tpr_outcomes.cohort.cells import read_sought
 from tpr_outcomes.cohort.dates import Bools
+from tpr_outcomes.cohort.fields import KEPT
 from tpr_outcomes.cohort.names import nearest_known, plain_name
 from tpr_outcomes.cohort.problems import Problem, cell, cells, not_a_number, whole
 from tpr_outcomes.cohort.schemas import EVENT_WORDS, Field
@@ -78,6 +79,8 @@ def unknown_column(table: TableCells) -> list[Problem]:
     found = []
     for index in table.cells.unknown:
         name = table.cells.raw.header[index]
+        if plain_name(name) in KEPT.get(table.schema.name, ()):
+            continue
         shown = f"Column {name[: file_rules.NAME_LENGTH]}" if name else "A column without a name"
         near = _near(table, name)
         remedy = (

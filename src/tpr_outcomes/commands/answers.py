@@ -93,8 +93,15 @@ def claims(json: AsJson = False) -> None:
 def _account(data: dict[str, Any]) -> str:
     """What went in and what was left out, in two lines at most."""
     used = (
-        f"{data['patients']} patients, {data['visits']} visits; {data['ratings']} ratings used as outcomes."
+        f"{_told(data['patients_analysed'])} patients, {_told(data['visits'])} visits; "
+        f"{_told(data['ratings'])} ratings used as outcomes."
     )
-    left = "; ".join(f"{entry['reason']} ({entry['count']})" for entry in data["left_out"])
-    total = sum(entry["count"] for entry in data["left_out"])
-    return f"{used}\n{count(total, 'row')} left out{': ' + left if left else ''}."
+    counts = [entry["count"] for entry in data["left_out"]]
+    left = "; ".join(f"{entry['reason']} ({_told(entry['count'])})" for entry in data["left_out"])
+    total = "Rows" if None in counts else count(sum(counts), "row")
+    return f"{used}\n{total} left out{': ' + left if left else ''}."
+
+
+def _told(n: int | None) -> str:
+    """Write a count, and that it is withheld where it is."""
+    return "withheld" if n is None else str(n)

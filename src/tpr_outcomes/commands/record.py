@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -28,6 +30,9 @@ from tpr_outcomes.commands.screen import (
 )
 from tpr_outcomes.errors import EXIT_OK, DataError
 
+MOST_LISTED = 1000
+"""Problems listed in JSON and in an annotated copy unless another number is given."""
+
 
 def check(
     source: Source,
@@ -35,6 +40,16 @@ def check(
     columns: ColumnsFile = None,
     sheet: Sheet = None,
     json: AsJson = False,
+    annotate: Annotated[
+        Path | None,
+        typer.Option("--annotate", help="Write a copy with problem cells coloured and commented (.xlsx)."),
+    ] = None,
+    fix_map: Annotated[
+        bool, typer.Option("--fix-map", help="Propose a columns.toml, with reasons; nothing else is done.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="Problems listed at most in JSON and in the copy.")
+    ] = MOST_LISTED,
     sites: SitesFile = None,
     diary: DiaryFile = None,
     events: EventsFile = None,
@@ -42,15 +57,23 @@ def check(
 ) -> None:
     """List everything that is wrong with a file, and what to do about each."""
     from tpr_outcomes import analysis
+    from tpr_outcomes.cohort.marking import made_by
+    from tpr_outcomes.reporting.one_file import require_free, write_whole
 
     settings = analysis.AnalysisPlan.load(plan)
     tables = tables_given(sites, diary, events, patients)
-    report = analysis.check_record(source, settings, columns=columns_map(columns), sheet=sheet, tables=tables)
+    mapping = columns_map(columns)
+    if fix_map:
+        print(analysis.propose_columns(source, settings, columns=mapping, sheet=sheet), end="")
+        return
+    if annotate is not None:
+        require_free(annotate, ours=made_by, source=source)
+    report = analysis.check_record(source, settings, columns=mapping, sheet=sheet, tables=tables)
+    if annotate is not None:
+        write_whole(annotate, analysis.annotate(source, report, most=limit, tables=tables, columns=mapping))
+        print(f"Annotated copy: {annotate}", file=sys.stderr)
     if json:
-        rows = report.to_frame().to_dict(orient="records")
-        head = {"schema": "tpr-outcomes/check/1", "ok": report.ok, "rows": report.n_rows}
-        head |= {"patients": report.n_patients, "columns": report.columns, "guess": report.guess}
-        print(jsonlib.dumps({**head, "problems": rows}, indent=2, ensure_ascii=False))
+        print(jsonlib.dumps(report.to_dict(most=limit), indent=2, ensure_ascii=False))
     else:
         say_problems(report.problems, sys.stdout)
         errors, warnings = len(report.errors), len(report.warnings)
@@ -70,13 +93,15 @@ def describe(
     from tpr_outcomes import analysis
     from tpr_outcomes.cohort.describe import attrition, by_visit, table_one
     from tpr_outcomes.cohort.record import Record
+    from tpr_outcomes.cohort.shown import shown_attrition, shown_by_visit, shown_table_one
 
     settings = analysis.AnalysisPlan.load(plan)
     visits, _ = analysis.open_record(source, settings, columns=columns_map(columns), sheet=sheet)
+    fewest = settings.smallest_count
     frames = {
-        "Patients": table_one(visits).to_frame(),
-        "Ratings by visit": by_visit(visits).to_frame(),
-        "Who stopped": attrition(visits).to_frame(),
+        "Patients": shown_table_one(table_one(visits), fewest),
+        "Ratings by visit": shown_by_visit(by_visit(visits), fewest),
+        "Who stopped": shown_attrition(attrition(visits), fewest),
     }
     if json:
         keys = ("patients", "by_visit", "attrition")

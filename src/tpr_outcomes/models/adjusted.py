@@ -60,6 +60,16 @@ class DoseBands:
         return float(self.difference.estimate[self.membership].mean())
 
 
+def band_members(ratings: Ratings, bands: int | None = None) -> NDArray[np.int64]:
+    """Band of cumulative dose that each rating falls into, counted from 0; see :func:`dose_bands`."""
+    dose = ratings.dose_before
+    if bands is None:
+        bands = int(np.clip(dose.size // RATINGS_PER_BAND, FEWEST_BANDS, MOST_BANDS))
+    cuts = np.unique(np.quantile(dose, np.linspace(0.0, 1.0, bands + 1)[1:-1]))
+    _, band = np.unique(np.searchsorted(cuts, dose, side="left"), return_inverse=True)
+    return band.astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
     """Average rating by visit, and what is left of it without the dose part.
@@ -95,11 +105,7 @@ def dose_bands(working: Working, *, bands: int | None = None) -> DoseBands:
     FitError
         If a band cannot be told from the background (each visit number has its own dose).
     """
-    dose = working.ratings.dose_before
-    if bands is None:
-        bands = int(np.clip(dose.size // RATINGS_PER_BAND, FEWEST_BANDS, MOST_BANDS))
-    cuts = np.unique(np.quantile(dose, np.linspace(0.0, 1.0, bands + 1)[1:-1]))
-    _, band = np.unique(np.searchsorted(cuts, dose, side="left"), return_inverse=True)
+    dose, band = working.ratings.dose_before, band_members(working.ratings, bands)
     k = int(band.max()) + 1
     solution = solve(working, (band[:, None] == np.arange(1, k)).astype(float))
     estimate = np.concatenate(([0.0], solution.slopes))
@@ -115,7 +121,9 @@ def dose_bands(working: Working, *, bands: int | None = None) -> DoseBands:
     )
 
 
-def average_course(ratings: Ratings, working: Working | None = None) -> Course:
+def average_course(
+    ratings: Ratings, working: Working | None = None, *, fewest: int = FEWEST_PER_VISIT
+) -> Course:
     """Average rating by visit, beside the same average without its dose part.
 
     Parameters
@@ -124,12 +132,14 @@ def average_course(ratings: Ratings, working: Working | None = None) -> Course:
     working : Working, optional
         Background of these ratings; without it, or where the dose cannot be told from it, the average
         stands alone.
+    fewest : int
+        Visits with fewer ratings are left out.
     """
     opening = np.flatnonzero(np.diff(ratings.patient, prepend=-1))  # one row per patient
     visit = np.concatenate([(ratings.visit - ratings.t)[opening].astype(np.int64), ratings.visit])
     pain = np.concatenate([ratings.baseline[opening], ratings.pain])
     visits, level, counts = np.unique(visit, return_inverse=True, return_counts=True)
-    shown = counts >= FEWEST_PER_VISIT
+    shown = counts >= fewest
     n = counts[shown]
     share = (level[:, None] == np.flatnonzero(shown)) / n
     mean = share.T @ pain

@@ -18,28 +18,33 @@ from tpr_outcomes.reporting.drawn import (
     Spread,
 )
 from tpr_outcomes.reporting.labels import fill, flow_boxes, p_text, profile_label, signed
-from tpr_outcomes.reporting.spelling import Terms, amount, listed, number, percent
+from tpr_outcomes.reporting.spelling import Terms, amount, capital, listed, number, percent
 from tpr_outcomes.reporting.words_figures import ALT
 
 
 def courses_alt(drawn: Courses, called: Terms) -> str:
     """First and last average, and what is left without the dose."""
-    seen, without, n = drawn.course.observed, drawn.course.without_dose, drawn.course.n
+    seen, without = drawn.course.observed, drawn.course.without_dose
     text = fill(
         ALT["courses"],
         called,
         first=number(float(seen.estimate[0])),
         at=f"{seen.at[0]:.0f}",
-        n_first=f"{n[0]:,}",
+        n_first=_people(drawn.rated[0]),
         last=number(float(seen.estimate[-1])),
         end=f"{seen.at[-1]:.0f}",
-        n_last=f"{n[-1]:,}",
+        n_last=_people(drawn.rated[-1]),
     )
     if without is None:
         return text
     ends = {"end": f"{seen.at[-1]:.0f}", "without": number(float(without.estimate[-1]))}
     ends |= {"low": number(float(without.conf_low[-1])), "high": number(float(without.conf_high[-1]))}
     return f"{text} {fill(ALT['courses_without'], called, **ends)}"
+
+
+def _people(count: str) -> str:
+    """A number of people, or that it is withheld."""
+    return ALT["withheld"] if count == "withheld" else count
 
 
 def dose_alt(drawn: DosePicture, called: Terms) -> str:
@@ -123,7 +128,7 @@ def design_alt(drawn: DesignPicture, called: Terms) -> str:
         called,
         best=amount(float(drawn.mdr[best]), called.unit),
         knot=number(float(drawn.knots[best])),
-        past=f"{drawn.past[best]:,}",
+        past=capital(ALT["withheld"] if np.isnan(drawn.past[best]) else f"{drawn.past[best]:,.0f}"),
         limit=amount(drawn.limit, called.unit),
         within=f"{int((drawn.mdr <= drawn.limit).sum())}",
         knots=f"{drawn.knots.size}",

@@ -110,7 +110,11 @@ def manifest(evaluation: Evaluation, files: dict[str, bytes]) -> Json:
             "package": {"name": "tpr-outcomes", "version": __version__},
             "python": platform.python_version(),
             "dependencies": {name: _version(name) for name in DEPENDENCIES},
-            "input": {"kind": source.kind, "sha256": source.sha256, "rows_read": source.rows_read},
+            "input": {
+                "kind": source.kind,
+                "sha256": source.sha256,
+                "rows_read": evaluation.shown.number("rows"),
+            },
             "plan": dict(evaluation.plan),
             "seed": evaluation.evidence.seed,
             "replicates": evaluation.evidence.replicates,

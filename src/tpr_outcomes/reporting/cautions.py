@@ -13,7 +13,7 @@ from tpr_outcomes.models.candidates import STEP
 from tpr_outcomes.models.working import therapist_dummies
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.phrases import end_of, say
-from tpr_outcomes.reporting.quantities import one_dose, patients_past
+from tpr_outcomes.reporting.quantities import one_dose
 from tpr_outcomes.reporting.spelling import amount, chances, number
 
 FEW_PATIENTS = 100
@@ -70,7 +70,7 @@ def _threshold_warnings(evidence: Evidence, texts: Mapping[str, str]) -> list[st
     profile = evidence.test.profile
     true = [number(value) for value in true_threshold(profile.estimate)["threshold"]]
     values = {**texts, **dict(zip(("half", "seventy", "ninety"), true, strict=True))}
-    values["past"] = str(patients_past(evidence, profile.estimate))
+    values["past"] = texts["past_threshold"]
     end = end_of(profile)
     shape = "step_shape" if profile.shape == STEP.name else "shape"
     found = [] if end == "closed" else [words.OPEN_END[end]]

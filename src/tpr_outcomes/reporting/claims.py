@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
@@ -58,7 +59,9 @@ REGISTRY: dict[str, Analysis] = collect(
 """The analysis of each claim that has one."""
 
 
-def answer_claims(evidence: Evidence, decision: Decision, record: Visits | Record) -> tuple[Finding, ...]:
+def answer_claims(
+    evidence: Evidence, decision: Decision, record: Visits | Record, *, shown: Counts | None = None
+) -> tuple[Finding, ...]:
     """Answer all thirty claims, in the order of the page.
 
     Parameters
@@ -67,6 +70,8 @@ def answer_claims(evidence: Evidence, decision: Decision, record: Visits | Recor
     decision : Decision
     record : Visits or Record
         The record both came from.
+    shown : Counts, optional
+        Which counts of people may be said; all, unless given.
 
     Returns
     -------
@@ -74,5 +79,5 @@ def answer_claims(evidence: Evidence, decision: Decision, record: Visits | Recor
         One per claim; ``answer`` is one of :data:`~tpr_outcomes.reporting.verdict.ANSWERS`.
     """
     called = terms(evidence.ratings.dose, evidence.scale)
-    basis = Basis(as_record(record), evidence, decision, parts(evidence, decision, called))
+    basis = Basis(as_record(record), evidence, decision, parts(evidence, decision, called, shown=shown))
     return tuple(answer(claim, basis, REGISTRY.get(claim.id)) for claim in CLAIMS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.cohort.scales import Scale
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
@@ -21,6 +22,7 @@ from tpr_outcomes.inference.threshold import ThresholdProfile
 from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, Course, DoseBands, average_course, dose_bands
 from tpr_outcomes.models.candidates import EMAX, HINGE, LINEAR, LOG, NOTHING, STEP
 from tpr_outcomes.models.fitting import fit
+from tpr_outcomes.reporting.disclosure import past_name, patients_left_out
 
 Array = NDArray[np.float64]
 
@@ -42,15 +44,18 @@ class Courses:
     ----------
     lines : tuple of (visits, ratings)
         Evenly spaced patients, up to :data:`MOST_LINES`, as far as visits rated in enough patients.
-    n_patients : int
-        Patients with a first and a later rating.
+    patients : str
+        Patients with a first and a later rating, as it may be shown.
     course : Course
+    rated : tuple of str
+        Patients rated at each visit of the course, as they may be shown.
     scale : Scale
     """
 
     lines: tuple[tuple[Array, Array], ...]
-    n_patients: int
+    patients: str
     course: Course
+    rated: tuple[str, ...]
     scale: Scale
 
 
@@ -169,7 +174,8 @@ class DesignPicture:
     knots : ndarray, shape (k,)
     mdr : ndarray, shape (k,)
         Honest (1.25 times) minimum detectable relief; inf where it cannot be seen at all.
-    past : ndarray of int, shape (k,)
+    past : ndarray, shape (k,)
+        NaN where it is withheld.
     limit, relevant : float
         Largest accepted minimum detectable relief; relief called relevant. Scale points.
     fewest : int
@@ -180,7 +186,7 @@ class DesignPicture:
 
     knots: Array
     mdr: Array
-    past: NDArray[np.int64]
+    past: Array
     limit: float
     relevant: float
     fewest: int
@@ -207,6 +213,8 @@ class Flow:
         One per patient analysed.
     ratings : int
         Later ratings analysed.
+    shown : Counts
+        What of all this may be shown.
     """
 
     rows_read: int
@@ -217,6 +225,7 @@ class Flow:
     left_out: dict[str, int]
     first_ratings: int
     ratings: int
+    shown: Counts
 
     @property
     def adds_up(self) -> bool:
@@ -227,13 +236,14 @@ class Flow:
         return self.visits == kept and self.rows_read == read and self.patients == people
 
 
-def courses(visits: Visits, evidence: Evidence) -> Courses | None:
+def courses(visits: Visits, evidence: Evidence, shown: Counts) -> Courses | None:
     """Draw at most 60 patients, evenly spaced in the order of the record."""
+    fewest = max(FEWEST_PER_VISIT, shown.minimum)
     analysed = np.unique(visits.table["patient"].to_numpy()[evidence.ratings.row])
     rated = visits.table[visits.table["pain"].notna() & visits.table["patient"].isin(analysed)]
     counts = rated["visit"].value_counts()
-    rated = rated[rated["visit"].isin(counts.index[counts >= FEWEST_PER_VISIT])]
-    course = average_course(evidence.ratings, evidence.working)
+    rated = rated[rated["visit"].isin(counts.index[counts >= fewest])]
+    course = average_course(evidence.ratings, evidence.working, fewest=fewest)
     if rated.empty or not course.n.size:
         return None
     chosen = analysed[np.unique(np.linspace(0, analysed.size - 1, MOST_LINES).round().astype(int))]
@@ -241,7 +251,8 @@ def courses(visits: Visits, evidence: Evidence) -> Courses | None:
         (group["visit"].to_numpy(dtype=float), group["pain"].to_numpy(dtype=float))
         for _, group in rated[rated["patient"].isin(chosen)].groupby("patient", sort=True)
     )
-    return Courses(lines, int(analysed.size), course, evidence.scale)
+    rated_at = tuple(shown.text(f"rated:{visit:.0f}") for visit in course.observed.at)
+    return Courses(lines, shown.text("analysed"), course, rated_at, evidence.scale)
 
 
 def dose_picture(evidence: Evidence, decision: Decision) -> DosePicture | None:
@@ -284,21 +295,22 @@ def profile_picture(evidence: Evidence, decision: Decision) -> ProfilePicture | 
     return None if evidence.test is None else ProfilePicture(evidence.test.profile, decision.label)
 
 
-def spread(evidence: Evidence) -> Spread | None:
-    """Dose by visit number, at visits with at least five ratings."""
+def spread(evidence: Evidence, shown: Counts) -> Spread | None:
+    """Dose by visit number, at visits with at least five ratings; dots only where they may be counted."""
+    fewest = max(FEWEST_PER_VISIT, shown.minimum)
     r = evidence.ratings
     visits, counts = np.unique(r.visit, return_counts=True)
-    kept = visits[counts >= FEWEST_PER_VISIT]
+    kept = visits[counts >= fewest]
     if kept.size == 0 or evidence.design is None:
         return None
-    shown = np.isin(r.visit, kept)
+    drawn = np.isin(r.visit, [visit for visit in kept if f"later:{visit:.0f}" not in shown.withheld])
     quantiles = [np.quantile(r.dose_before[r.visit == v], [0.10, 0.25, 0.50, 0.75, 0.90]) for v in kept]
     return Spread(
-        visit=r.visit[shown].astype(float),
-        dose=r.dose_before[shown],
+        visit=r.visit[drawn].astype(float),
+        dose=r.dose_before[drawn],
         at=kept.astype(float),
         quantiles=np.column_stack(quantiles),
-        n=counts[counts >= FEWEST_PER_VISIT].astype(np.int64),
+        n=counts[counts >= fewest].astype(np.int64),
         share=evidence.design.share_within_visit,
     )
 
@@ -321,7 +333,7 @@ def rivals(evidence: Evidence) -> tuple[Rival, ...]:
     return tuple(found)
 
 
-def design_picture(evidence: Evidence) -> DesignPicture | None:
+def design_picture(evidence: Evidence, shown: Counts) -> DesignPicture | None:
     """What relief could be seen past each threshold."""
     design, span = evidence.design, evidence.scale.span
     if design is None or design.knots.size == 0:
@@ -329,7 +341,7 @@ def design_picture(evidence: Evidence) -> DesignPicture | None:
     return DesignPicture(
         knots=design.knots,
         mdr=SEARCH_COST * design.mdr,
-        past=design.patients_past,
+        past=np.array([shown.number(past_name(knot)) for knot in design.knots], dtype=np.float64),
         limit=LARGEST_THRESHOLD_MDR * span,
         relevant=RELEVANT_SHARE * span,
         fewest=FEWEST_PAST,
@@ -338,7 +350,7 @@ def design_picture(evidence: Evidence) -> DesignPicture | None:
     )
 
 
-def flow(visits: Visits, evidence: Evidence) -> Flow:
+def flow(visits: Visits, evidence: Evidence, shown: Counts) -> Flow:
     """Count every row of the record once."""
     not_kept = Counter(item.rule for item in visits.left_out)
     left_out = {rule: n for rule, n in evidence.ratings.left_out_counts.items() if n}
@@ -347,30 +359,9 @@ def flow(visits: Visits, evidence: Evidence) -> Flow:
         not_kept=dict(not_kept),
         visits=visits.n_visits,
         patients=visits.n_patients,
-        patients_left_out=_patients_left_out(visits, evidence),
+        patients_left_out=patients_left_out(visits, evidence),
         left_out=left_out,
         first_ratings=evidence.ratings.n_patients,
         ratings=int(evidence.ratings.pain.size),
+        shown=shown,
     )
-
-
-def _patients_left_out(visits: Visits, evidence: Evidence) -> dict[str, int]:
-    """Patients who are not analysed, each counted under the first reason that holds."""
-    table = visits.table
-    analysed = set(table["patient"].to_numpy()[evidence.ratings.row])
-    counts: Counter[str] = Counter()
-    for patient, rows in table.groupby("patient", sort=True):
-        if patient in analysed:
-            continue
-        pain = rows["pain"].notna().to_numpy()
-        later = bool(pain[1:].any())
-        counts[
-            "no_rating"
-            if not pain.any()
-            else "no_first_rating"
-            if not pain[0]
-            else "no_usable_rating"
-            if later
-            else "single_rating"
-        ] += 1
-    return dict(sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""How words and numbers of the report are put together: vocabulary, p-values, small counts, boxes."""
+"""How words and numbers of the report are put together: vocabulary, p-values, boxes."""
 
 from __future__ import annotations
 
@@ -58,17 +58,6 @@ def signed(value: float) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
-def small_count(n: int) -> str:
-    """Write a count, hidden where it is so small that it could point at somebody.
-
-    Examples
-    --------
-    >>> small_count(4), small_count(5), small_count(0), small_count(1200)
-    ('<5', '5', '0', '1,200')
-    """
-    return "<5" if 0 < n < 5 else f"{n:,}"
-
-
 def outcome_label(scale: Scale) -> str:
     """Axis label of the ratings: the instrument, with its unit where the name does not say it."""
     return capital(scale.label)
@@ -106,13 +95,8 @@ def profile_label(picture: ProfilePicture, called: Terms) -> str:
 
 def flow_boxes(flow: Flow, called: Terms) -> tuple[list[tuple[str, str]], list[tuple[str, list[str]]]]:
     """Title and detail of the four boxes, and of the three asides between them."""
-    texts = {
-        "rows": f"{flow.rows_read:,}",
-        "visits": f"{flow.visits:,}",
-        "patients": f"{flow.patients:,}",
-        "ratings": f"{flow.ratings:,}",
-        "first": f"{flow.first_ratings:,}",
-    }
+    texts = {name: flow.shown.text(name) for name in ("rows", "visits", "patients", "ratings")}
+    texts["first"] = flow.shown.text("analysed")
     boxes = [
         (fill(title, called, **texts), fill(detail, called, **texts))
         for title, detail in (say.FLOW[key] for key in ("read", "visits", "people", "analysed"))
@@ -123,10 +107,11 @@ def flow_boxes(flow: Flow, called: Terms) -> tuple[list[tuple[str, str]], list[t
         ("patients_left_out", flow.patients_left_out),
         ("left_out", flow.left_out),
     ):
-        write = small_count if key == "patients_left_out" else "{:,}".format
         lines = [
-            str(say.FLOW["line"]).format(n=write(n), reason=say.FLOW_REASONS.get(rule, rule))
-            for rule, n in counts.items()
+            str(say.FLOW["line"]).format(
+                n=flow.shown.text(f"{key}:{rule}"), reason=say.FLOW_REASONS.get(rule, rule)
+            )
+            for rule in counts
         ]
-        asides.append((str(say.FLOW[key]).format(n=write(sum(counts.values()))), lines))
+        asides.append((str(say.FLOW[key]).format(n=flow.shown.text(key)), lines))
     return boxes, asides

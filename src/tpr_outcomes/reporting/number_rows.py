@@ -20,13 +20,13 @@ from tpr_outcomes.inference.identifiability import (
 )
 from tpr_outcomes.inference.threshold import BIC_MARGIN
 from tpr_outcomes.inference.tipping import true_threshold
-from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT
 from tpr_outcomes.models.candidates import HINGE
 from tpr_outcomes.planning.rates import Rate
 from tpr_outcomes.planning.self_check import SelfCheck
 from tpr_outcomes.reporting import tables
 from tpr_outcomes.reporting.cautions import FEW_PATIENTS
 from tpr_outcomes.reporting.claim_rows import BY_ID
+from tpr_outcomes.reporting.disclosure import most_past
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, courses, design_picture, flow, spread
 from tpr_outcomes.reporting.linking import NUMBER, value_of
 from tpr_outcomes.reporting.numbers import Results, Row, key_of, row
@@ -82,15 +82,15 @@ def _core(evaluation: Evaluation) -> Iterator[Row]:
 def _verdict(evaluation: Evaluation) -> Iterator[Row]:
     """What the sentences of the verdict quote besides."""
     e = evaluation.evidence
-    unit, dose, n = e.scale.unit, e.ratings.dose, e.ratings.n_patients
+    unit, dose, n = e.scale.unit, e.ratings.dose, evaluation.shown.number("analysed")
     yield Row("verdict:rule", "number of the rule that decided", evaluation.decision.gate, unit="rule")
     if e.ratings.dose_before.size:
         low, high = float(e.ratings.dose_before.min()), float(e.ratings.dose_before.max())
         yield Row(
             "verdict:totals", "totals seen: least and most", conf_low=low, conf_high=high, unit=dose, n=n
         )
-    left = evaluation.visits.n_patients - n
-    if left == 0 or left >= FEWEST_PER_VISIT:
+    left = evaluation.shown.number("patients_left_out")
+    if left is not None:
         yield Row("verdict:not_in_it", "patients without a first and a later rating", left, unit="count")
     line = line_relief(e)
     if line is not None and line.std_error > 0 and e.design is not None and e.design.dose_95 > 0:
@@ -102,8 +102,8 @@ def _verdict(evaluation: Evaluation) -> Iterator[Row]:
     needed = patients_needed(e)
     if needed is not None:
         yield Row("verdict:patients_needed", "patients that could bring the answer", needed, unit="count")
-    if e.design is not None and e.design.patients_past.size:
-        most = int(e.design.patients_past.max())
+    most = most_past(e, evaluation.shown)
+    if e.design is not None and e.design.patients_past.size and most is not None:
         yield Row("verdict:most_past", "most patients rated past a searched place", most, unit="count", n=n)
     if e.test is None:
         return
@@ -123,7 +123,7 @@ def _threshold(evaluation: Evaluation) -> Iterator[Row]:
     assert e.test is not None
     if evaluation.decision.label not in THRESHOLD_LABELS:
         return
-    profile, unit, n = e.test.profile, e.scale.unit, e.ratings.n_patients
+    profile, unit, n = e.test.profile, e.scale.unit, evaluation.shown.number("analysed")
     sign = 1.0 if e.scale.higher_is_worse else -1.0
     slope, reach = sign * profile.slope, NORMAL_95 * profile.slope_error
     if profile.shape == HINGE.name:
@@ -157,17 +157,20 @@ def _threshold(evaluation: Evaluation) -> Iterator[Row]:
 
 
 def _flow(evaluation: Evaluation) -> Iterator[Row]:
-    f = flow(evaluation.visits, evaluation.evidence)
-    counts: dict[str, int] = {"rows_read": f.rows_read, "rows_not_used": sum(f.not_kept.values())}
-    counts |= {f"rows_not_used:{rule}": n for rule, n in f.not_kept.items()}
-    counts |= {"visits": f.visits, "patients": f.patients, "visits_left_out": sum(f.left_out.values())}
-    people = {f"patients_left_out:{rule}": n for rule, n in f.patients_left_out.items()}
-    people = {"patients_left_out": sum(f.patients_left_out.values()), **people}
-    counts |= {name: n for name, n in people.items() if not 0 < n < FEWEST_PER_VISIT}
-    counts |= {f"visits_left_out:{rule}": n for rule, n in f.left_out.items()}
-    counts |= {"first_ratings": f.first_ratings, "later_ratings": f.ratings}
-    for name, n in counts.items():
-        yield Row(f"flow:{name}", name.replace("_", " ").replace(":", ": "), n, unit="count", method="count")
+    shown = evaluation.shown
+    f = flow(evaluation.visits, evaluation.evidence, shown)
+    names = {"rows_read": "rows", "rows_not_used": "not_kept"}
+    names |= {f"rows_not_used:{rule}": f"not_kept:{rule}" for rule in f.not_kept}
+    names |= {"visits": "visits", "patients": "patients", "visits_left_out": "left_out"}
+    names |= {"patients_left_out": "patients_left_out"}
+    names |= {f"patients_left_out:{rule}": f"patients_left_out:{rule}" for rule in f.patients_left_out}
+    names |= {f"visits_left_out:{rule}": f"left_out:{rule}" for rule in f.left_out}
+    names |= {"first_ratings": "analysed", "later_ratings": "ratings"}
+    for name, count in names.items():
+        n = shown.number(count)
+        if n is not None:
+            term = name.replace("_", " ").replace(":", ": ")
+            yield Row(f"flow:{name}", term, n, unit="count", method="count")
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -216,9 +219,9 @@ def _by_visit(frame: pd.DataFrame, e: Evidence) -> Iterator[Row]:
     for r in _records(frame):
         key = f"by_visit:{r['visit']}"
         yield Row(f"{key}:visit", "visit number", float(r["visit"]))
-        if pd.isna(r["n"]):
+        if pd.isna(r["mean"]):
             continue
-        n = int(r["n"])
+        n = None if pd.isna(r["n"]) else int(r["n"])
         ends = {"conf_low": r["conf_low"], "conf_high": r["conf_high"], "level": LEVEL}
         yield row(f"{key}:mean", "mean rating", {"estimate": r["mean"], **ends, "unit": unit, "n": n})
         without = {
@@ -243,10 +246,10 @@ def _bands(frame: pd.DataFrame | None, e: Evidence) -> Iterator[Row]:
         yield row(
             f"{key}:total", "totals of the band: mean, least, most", {"estimate": r["dose_mean"], **ends}
         )
-        if r["n_ratings"] >= FEWEST_PER_VISIT:
+        if not pd.isna(r["n_ratings"]):
             yield Row(f"{key}:ratings", "ratings in the band", float(r["n_ratings"]), unit="count")
         found = {"estimate": r["estimate"], "conf_low": r["conf_low"], "conf_high": r["conf_high"]}
-        n = r["n_patients"] if r["n_patients"] >= FEWEST_PER_VISIT else None
+        n = None if pd.isna(r["n_patients"]) else r["n_patients"]
         how = {"level": LEVEL, "unit": e.scale.unit, "n": n, "method": "against the lowest band, same visit"}
         yield row(f"{key}:difference", "difference in rating", {**found, **how})
 
@@ -298,23 +301,24 @@ def _sensitivity(evaluation: Evaluation, frames: Mapping[str, pd.DataFrame]) -> 
 
 def _figures(evaluation: Evaluation) -> Iterator[Row]:
     """Numbers that only captions and alternative texts quote."""
-    e = evaluation.evidence
-    lines = courses(evaluation.visits, e)
+    e, shown = evaluation.evidence, evaluation.shown
+    lines = courses(evaluation.visits, e, shown)
     if lines is not None:
-        yield Row("figures:courses", "patients drawn", len(lines.lines), unit="count", n=lines.n_patients)
-        seen, n = lines.course.observed, lines.course.n
+        n = shown.number("analysed")
+        yield Row("figures:courses", "patients drawn", len(lines.lines), unit="count", n=n)
+        seen = lines.course.observed
         for i in sorted({0, seen.at.size - 1}):
             ends = float(seen.estimate[i]), math.nan, float(seen.conf_low[i]), float(seen.conf_high[i])
             yield Row(f"figures:courses:{seen.at[i]:.0f}", "mean rating at an end of the curve", *ends,
-                      level=LEVEL, unit=e.scale.unit, n=int(n[i]))  # fmt: skip
+                      level=LEVEL, unit=e.scale.unit, n=shown.number(f"rated:{seen.at[i]:.0f}"))  # fmt: skip
             yield Row(f"figures:courses:{seen.at[i]:.0f}:visit", "visit at an end", float(seen.at[i]))
-    totals = spread(e)
+    totals = spread(e, shown)
     if totals is not None:
         tens = zip(totals.at, totals.quantiles[0], totals.quantiles[4], strict=True)
         for visit, low, high in tens:
             name = f"figures:spread:{visit:.0f}"
             yield Row(name, "10% and 90% points of the totals", conf_low=low, conf_high=high, level=0.8)
-    design = design_picture(e)
+    design = design_picture(e, shown)
     if design is not None:
         within = int((design.mdr <= design.limit).sum())
         yield Row("figures:design", "places within the limit", within, unit="count", n=design.knots.size)
@@ -365,7 +369,7 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
     e, span = evaluation.evidence, evaluation.evidence.scale.span
     fixed: dict[str, tuple[str, float]] = {
         "level": ("level of the intervals", LEVEL),
-        "small_count": ("counts below this are not shown", FEWEST_PER_VISIT),
+        "small_count": ("counts below this are not shown", evaluation.shown.minimum),
         "fewest_past": ("patients wanted past a threshold", FEWEST_PAST),
         "few_patients": ("patients below which links are called too often", FEW_PATIENTS),
         "largest_mdr": ("largest relief to be seen past a threshold", LARGEST_THRESHOLD_MDR * span),
@@ -395,9 +399,6 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
     yield Row("setting:seed", "seed", e.seed, method="plan")
     clinics: Any = evaluation.plan.get("self_check", 0)
     yield Row("setting:self_check", "simulated clinics asked for", float(clinics), method="plan")
-    warned = Counter(problem.rule for problem in evaluation.visits.problems)
-    for rule, n in warned.items():
-        yield Row(f"warned:{rule}", f"places with: {rule}", n, unit="count")
     if "region" in evaluation.visits.table.columns:
         regions = int(evaluation.visits.table["region"].replace("", np.nan).nunique())
         yield Row("verdict:regions", "body regions", regions, unit="count")

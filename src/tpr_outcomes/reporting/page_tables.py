@@ -16,11 +16,10 @@ from tpr_outcomes.reporting.doubts import adjusted_rows, doubt_rows
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS
 from tpr_outcomes.reporting.labels import fill, p_text, signed
 from tpr_outcomes.reporting.numbers import key_of
-from tpr_outcomes.reporting.quantities import NORMAL_95, patients_past
+from tpr_outcomes.reporting.quantities import NORMAL_95
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import Terms, amount, number, percent
 
-WITHHELD = "<5"
 VERDICT_SCOPE = "|".join(
     (
         *("test:threshold", "test:relief_past", "test:relief_line", "test:patients_past", "verdict"),
@@ -131,8 +130,13 @@ def _holds(value: object) -> str:
     return say.PAGE["yes" if value else "no"]
 
 
+def _whole(count: object) -> str:
+    """Write a count, and that it is withheld where it is."""
+    return say.PAGE["withheld"] if pd.isna(count) else f"{int(count):,}"  # type: ignore[call-overload]
+
+
 def _left_out(frame: pd.DataFrame, called: Terms) -> PageTable:
-    rows = [(say.STAGES[r.stage], str(r.reason), f"{r.count_:,}") for r in _rows(frame)]
+    rows = [(say.STAGES[r.stage], str(r.reason), _whole(r.count_)) for r in _rows(frame)]
     scopes = [f"left_out:{r.stage}:{r.rule}|quoted:left_out:{r.rule}" for r in _rows(frame)]
     return _table("left_out", called, rows, scopes=scopes, numeric=["count"])
 
@@ -145,12 +149,12 @@ def _rows(frame: pd.DataFrame) -> list[pd.Series]:
 def _by_visit(frame: pd.DataFrame, called: Terms) -> PageTable:
     rows = []
     for r in _rows(frame):
-        if pd.isna(r.n):
-            rows.append((str(int(r.visit)), WITHHELD, "–", "–", "–", "–"))
+        if pd.isna(r["mean"]):
+            rows.append((str(int(r.visit)), say.PAGE["withheld"], "–", "–", "–", "–"))
             continue
         total = f"{number(r.total_median)} ({number(r.total_q25)} to {number(r.total_q75)})"
         without = "–" if pd.isna(r.without_dose) else signed(r.without_dose)
-        visit = (str(int(r.visit)), f"{int(r.n):,}")
+        visit = (str(int(r.visit)), _whole(r.n))
         rows.append((*visit, signed(r["mean"]), span(r.conf_low, r.conf_high), without, total))
     numeric = ["visit", "n", "mean", "interval", "without", "total"]
     scopes = [f"by_visit:{int(r.visit)}|setting:small_count" for r in _rows(frame)]
@@ -162,7 +166,7 @@ def _bands(frame: pd.DataFrame, called: Terms) -> PageTable:
     for i, r in enumerate(_rows(frame)):
         low, high = number(r.dose_low), number(r.dose_high)
         dose = low if low == high else f"{low} to {high}"
-        few = [WITHHELD if n < 5 else f"{int(n):,}" for n in (r.n_ratings, r.n_patients)]
+        few = [_whole(n) for n in (r.n_ratings, r.n_patients)]
         found = ("0", "–") if i == 0 else (signed(r.estimate), span(r.conf_low, r.conf_high))
         rows.append((dose, *few, *found))
     scopes = [f"bands:{i + 1}|setting:small_count" for i in range(len(rows))]
@@ -176,10 +180,10 @@ def _responders(frame: pd.DataFrame, called: Terms) -> PageTable:
         cut = f"{number(r.value)}%" if r.kind == "percent" else amount(r.value, called.unit)
         who = say.IMPORTANCE[r.method] + (f": {r.sources}" if r.sources else "")
         if pd.isna(r.estimate):
-            rows.append((cut, who, f"{int(r.n):,}", say.PAGE["withheld"], "–"))
+            rows.append((cut, who, _whole(r.n), say.PAGE["withheld"], "–"))
             continue
         share = f"{percent(r.conf_low)} to {percent(r.conf_high)}"
-        rows.append((cut, who, f"{int(r.n):,}", f"{percent(r.estimate)} ({int(r.count_):,})", share))
+        rows.append((cut, who, _whole(r.n), f"{percent(r.estimate)} ({int(r.count_):,})", share))
     scopes = [f"responders:{r.cut}|quoted:responders:{r.cut}" for r in _rows(frame)]
     return _table("responders", called, rows, scopes=scopes, numeric=["n", "share", "interval"])
 
@@ -227,7 +231,8 @@ def _gates(frame: pd.DataFrame, called: Terms) -> PageTable:
         elif "p-value" in asked:
             found, limit = p_text(r.estimate), number(r.limit)
         else:
-            found, limit = number(r.estimate).replace("-", "−"), number(r.limit)
+            found = say.PAGE["withheld"] if pd.isna(r.estimate) else number(r.estimate).replace("-", "−")
+            limit = number(r.limit)
         rows.append((fill(asked, called), found, wanted.format(limit=limit), _holds(r.holds)))
     scopes = [f"gates:{key_of(r.term)}" for r in _rows(frame)]
     return _table("gates", called, rows, scopes=scopes, numeric=["estimate", "limit"], answers="holds")
@@ -240,7 +245,7 @@ def _checks(frame: pd.DataFrame, called: Terms) -> PageTable:
     rows = []
     for r in _rows(frame):
         question, basis = say.CHECK_WORDS[r.term]
-        n = basis.format(n=f"{int(r.n):,}")
+        n = basis.format(n=_whole(r.n))
         p_value = None if pd.isna(r.p_value) else float(r.p_value)
         rows.append((fill(question, called), p_text(p_value), n, _holds(r.passed), r.reason or "–"))
     scopes = [f"check:{r.term}|quoted:check:{r.term}" for r in _rows(frame)]
@@ -315,7 +320,7 @@ def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
         (fill(say.TEST["estimate"], called), number(p.estimate), " to ".join(ends)),
         (fill(say.TEST["relief"], called, top=top), amount(p.relief_95, called.unit).replace("-", "−"), "–"),
         (fill(say.TEST["before"], called), amount(max(p.before_high, 0.0), called.unit), "–"),
-        (fill(say.TEST["past"], called), f"{patients_past(e, p.estimate):,}", "–"),
+        (fill(say.TEST["past"], called), evaluation.shown.text("past"), "–"),
     ]
     if p.shape == HINGE.name:
         slope, reach = p.slope * (1.0 if e.scale.higher_is_worse else -1.0), NORMAL_95 * p.slope_error

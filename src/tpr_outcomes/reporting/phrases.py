@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.inference.evidence import (
     RELEVANT_SHARE,
     TEST_LEVEL,
@@ -16,7 +17,14 @@ from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_M
 from tpr_outcomes.inference.threshold import BIC_MARGIN, ThresholdProfile, ThresholdTest
 from tpr_outcomes.models.candidates import STEP
 from tpr_outcomes.reporting import words
-from tpr_outcomes.reporting.quantities import line_relief, one_dose, patients_needed, tipping_bias
+from tpr_outcomes.reporting.disclosure import past_name
+from tpr_outcomes.reporting.quantities import (
+    line_relief,
+    one_dose,
+    patients_needed,
+    patients_past,
+    tipping_bias,
+)
 from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, number, percent
 
 
@@ -45,14 +53,19 @@ def vocabulary(called: Terms) -> dict[str, str]:
     }
 
 
-def parts(evidence: Evidence, decision: Decision, called: Terms) -> dict[str, str]:
-    """Return every part a template may ask for that these numbers allow, the vocabulary included."""
+def parts(
+    evidence: Evidence, decision: Decision, called: Terms, *, shown: Counts | None = None
+) -> dict[str, str]:
+    """Return every part a template may ask for that these numbers allow, the vocabulary included.
+
+    Counts of people are worded as ``shown`` allows, or as they are where it is not given.
+    """
     e, unit, span = evidence, called.unit, evidence.scale.span
     limit, linear_limit, relevant = (
         share * span for share in (LARGEST_THRESHOLD_MDR, LARGEST_LINEAR_MDR, RELEVANT_SHARE)
     )
     texts = vocabulary(called) | {
-        "n": str(e.ratings.n_patients),
+        "n": str(e.ratings.n_patients) if shown is None else shown.text("analysed"),
         "relevant": amount(relevant, unit),
         "limit": amount(limit, unit),
         "linear_limit": amount(linear_limit, unit),
@@ -60,11 +73,14 @@ def parts(evidence: Evidence, decision: Decision, called: Terms) -> dict[str, st
     }
     if e.design is not None:
         texts |= {
+            "past": _most_past(e, shown),
             "top": number(e.design.dose_95),
             "best_mdr": apart(e.design.best_mdr, limit, unit),
             "linear_mdr": apart(e.design.linear_mdr, linear_limit, unit),
         }
     if e.test is not None:
+        past = patients_past(e, e.test.profile.estimate)
+        texts["past_threshold"] = str(past) if shown is None else shown.text("past")
         texts |= _test_parts(e, texts, unit)
     return texts | {
         # Without a link there is nothing that could survive adjustment: only the lead check has a say.
@@ -75,6 +91,15 @@ def parts(evidence: Evidence, decision: Decision, called: Terms) -> dict[str, st
         "help": _help(e, decision, texts),
         "why": say(words.WHY[_why(e)], texts) if decision.label == "inconclusive" else "",
     }
+
+
+def _most_past(evidence: Evidence, shown: Counts | None) -> str:
+    """Patients rated past the place that most are past, of those searched."""
+    design = evidence.design
+    if design is None or not design.patients_past.size:
+        return "0"
+    best = int(design.patients_past.argmax())
+    return str(design.patients_past[best]) if shown is None else shown.text(past_name(design.knots[best]))
 
 
 def _test_parts(evidence: Evidence, texts: Mapping[str, str], unit: str) -> dict[str, str]:
@@ -201,7 +226,6 @@ def _findings(evidence: Evidence, decision: Decision, texts: Mapping[str, str]) 
     texts = {**texts, "share": percent(design.share_within_visit)}
     parts = [words.FINDINGS["one_dose" if one_dose(evidence) else "share"]] if design.dose_95 > 0 else []
     if design.patients_past.size:
-        texts["past"] = str(int(design.patients_past.max()))
         parts.append(words.FINDINGS["past"])
     also = [words.FINDINGS["also"].format(reason=reason) for reason in others]
     return " ".join([*also, *(say(part, texts) for part in parts)])

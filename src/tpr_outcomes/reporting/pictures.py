@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
 from tpr_outcomes.reporting import alt_text, drawn
@@ -38,6 +39,10 @@ class Evaluated(Protocol):
     def decision(self) -> Decision:
         """What they decide."""
 
+    @property
+    def shown(self) -> Counts:
+        """Counts of people that may be shown."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -64,7 +69,8 @@ class Picture:
 
 def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
     """Every picture the record carries, in the order of the report."""
-    e, visits, decision = evaluation.evidence, evaluation.visits, evaluation.decision
+    e, visits, shown = evaluation.evidence, evaluation.visits, evaluation.shown
+    decision = evaluation.decision
     called = terms(e.ratings.dose, e.scale)
     texts = {"direction": say.DIRECTION[e.scale.higher_is_worse], "drawn": "", "patients": ""}
     found: list[Picture] = []
@@ -76,24 +82,24 @@ def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
     dose = drawn.dose_picture(e, decision)
     if dose is not None:
         add("dose", dose, alt_text.dose_alt(dose, called))
-    courses = drawn.courses(visits, e)
+    courses = drawn.courses(visits, e, shown)
     if courses is not None:
         without = courses.course.without_dose is not None
         texts["more"] = fill(say.WITHOUT_DOSE, called) if without else ""
-        texts |= {"drawn": f"{len(courses.lines):,}", "patients": f"{courses.n_patients:,}"}
+        texts |= {"drawn": f"{len(courses.lines):,}", "patients": courses.patients}
         add("courses", courses, alt_text.courses_alt(courses, called))
     profile = drawn.profile_picture(e, decision)
     if profile is not None:
         add("profile", profile, alt_text.profile_alt(profile, called))
-    spread = drawn.spread(e)
+    spread = drawn.spread(e, shown)
     if spread is not None:
         add("spread", spread, alt_text.spread_alt(spread, called))
     rivals = drawn.rivals(e)
     if rivals:
         add("rivals", rivals, alt_text.rivals_alt(rivals, called))
-    design = drawn.design_picture(e)
+    design = drawn.design_picture(e, shown)
     if design is not None:
         add("design", design, alt_text.design_alt(design, called))
-    flow = drawn.flow(visits, e)
+    flow = drawn.flow(visits, e, shown)
     add("flow", flow, alt_text.flow_alt(flow, called))
     return tuple(found)

@@ -109,8 +109,10 @@ def plot_courses(drawn: Courses, ax: Axes, called: Terms) -> Axes:
     _band(ax, observed, BLUE, "average", "solid", marker="o")
     _label_ends(ax, last, ends, texts, colors)
     every = int(np.ceil(observed.at.size / (ax.get_window_extent().width / _dpi(ax) / 0.42)))
-    at, n = observed.at[::every], drawn.course.n[::every]
-    ax.set_xticks(at, [f"{a:.0f}\n{k}" for a, k in zip(at, n, strict=True)], linespacing=1.5)
+    at, n = observed.at[::every], drawn.rated[::every]
+    ax.set_xticks(
+        at, [f"{a:.0f}\n{k if k.isdecimal() else '–'}" for a, k in zip(at, n, strict=True)], linespacing=1.5
+    )
     ax.set_xlim(float(observed.at[0]) - 0.1, last + 0.1)
     ax.set_xlabel(say.LABELS["visit_rated"])
     ax.set_ylabel(outcome_label(drawn.scale))
@@ -152,7 +154,7 @@ def plot_spread(drawn: Spread, ax: Axes, called: Terms) -> Axes:
     ax.vlines(drawn.at, lower, upper, color=BLUE, linewidth=6.0, gid="half")
     ax.plot(drawn.at, middle, "o", color="white", markersize=4, markeredgecolor=BLUE, zorder=4, gid="median")
     ax.set_xlim(float(drawn.at[0]) - 0.6, float(drawn.at[-1]) + 0.6)
-    ax.set_ylim(0.0, max(float(drawn.dose.max()), 1.0) * 1.18)
+    ax.set_ylim(0.0, max(float(drawn.dose.max(initial=0.0)), float(high.max()), 1.0) * 1.18)
     ax.set_xticks(drawn.at[:: 1 + drawn.at.size // 14])
     ax.xaxis.set_major_formatter("{x:.0f}")
     share = fill(say.LABELS["share"], called, share=percent(drawn.share))
@@ -213,10 +215,11 @@ def plot_design(drawn: DesignPicture, axes: Sequence[Axes], called: Terms) -> No
     top.set_ylim(0.0, ceiling)
     top.tick_params(labelbottom=False)
     top.set_ylabel(fill(say.LABELS["mdr"], called))
-    bottom.vlines(drawn.knots, 0, drawn.past, color=SOFT, linewidth=4.0, gid="past")
+    told = np.isfinite(drawn.past)
+    bottom.vlines(drawn.knots[told], 0, drawn.past[told], color=SOFT, linewidth=4.0, gid="past")
     bottom.axhline(drawn.fewest, color=BLUE, linewidth=1.1, linestyle=DASHED, gid="fewest")
     _note(bottom, f"{drawn.fewest}", (1.01, drawn.fewest), across=True, color=BLUE, va="center", ground=0.0)
-    bottom.set_ylim(0, max(float(drawn.past.max()), drawn.fewest * 2.0) * 1.1)
+    bottom.set_ylim(0, max(float(drawn.past[told].max(initial=0.0)), drawn.fewest * 2.0) * 1.1)
     bottom.set_ylabel(say.LABELS["past"])
     bottom.set_xlabel(fill(say.LABELS["threshold"], called))
     for ax in axes:

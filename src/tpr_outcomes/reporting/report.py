@@ -21,12 +21,12 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from tpr_outcomes import __version__
+from tpr_outcomes.cohort.privacy import count_text, is_small
 from tpr_outcomes.inference.evidence import LABELS
 from tpr_outcomes.reporting import words_doubts
 from tpr_outcomes.reporting import words_report as say
 from tpr_outcomes.reporting.doubts import weights_note
-from tpr_outcomes.reporting.drawn import flow
-from tpr_outcomes.reporting.labels import fill, small_count, threshold_text
+from tpr_outcomes.reporting.labels import fill, threshold_text
 from tpr_outcomes.reporting.linking import Linked, link
 from tpr_outcomes.reporting.number_rows import collect
 from tpr_outcomes.reporting.numbers import Results
@@ -194,13 +194,13 @@ def _address(svg: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
+_FACTS = {"patients": "analysed", "ratings": "ratings"}
+
+
 def _facts(evaluation: Evaluation, called: Terms) -> list[tuple[str, str]]:
     """The few numbers beside the verdict."""
     r = evaluation.evidence.ratings
-    facts = [
-        (say.FACTS["patients"], f"{r.n_patients:,}"),
-        (say.FACTS["ratings"], f"{r.pain.size:,}"),
-    ]
+    facts = [(say.FACTS[key], evaluation.shown.text(name)) for key, name in _FACTS.items()]
     if r.pain.size:
         seen = f"{number(float(r.dose_before.min()))} to {number(float(r.dose_before.max()))}"
         facts.append((fill(say.FACTS["totals"], called), seen))
@@ -215,7 +215,9 @@ def _not_for(evaluation: Evaluation, called: Terms) -> list[str]:
     e, visits = evaluation.evidence, evaluation.visits
     left = visits.n_patients - e.ratings.n_patients
     lines = [
-        say.NOT_FOR["left"].format(left=small_count(left), patients=f"{visits.n_patients:,}")
+        say.NOT_FOR["left"].format(
+            left=count_text(left, evaluation.shown.minimum), patients=evaluation.shown.text("patients")
+        )
         if left
         else say.NOT_FOR["all_in"]
     ]
@@ -239,13 +241,15 @@ def _data_lines(evaluation: Evaluation, called: Terms) -> list[str]:
 
 
 def _record_warnings(evaluation: Evaluation) -> list[str]:
-    """One line per rule that warned, with how often."""
-    groups = Counter(problem.rule for problem in evaluation.visits.problems)
-    first = {problem.rule: problem.message for problem in reversed(evaluation.visits.problems)}
-    return [
-        first[rule] if n == 1 else say.DATA["times"].format(n=f"{n:,}", message=first[rule])
-        for rule, n in groups.items()
-    ]
+    """One line per rule that warned, with whether in few or in many places; ``tpr check`` has the count."""
+    minimum, problems = evaluation.shown.minimum, evaluation.visits.problems
+    groups = Counter(problem.rule for problem in problems)
+    first = {problem.rule: problem for problem in reversed(problems)}
+    lines = []
+    for rule, n in groups.items():
+        text = say.DATA["few" if is_small(n, minimum) else "many"] if first[rule].row else "{message}"
+        lines.append(text.format(n=minimum, message=first[rule].message))
+    return lines
 
 
 def _claim_count(evaluation: Evaluation) -> str:
@@ -261,7 +265,7 @@ def _provenance(evaluation: Evaluation) -> list[tuple[str, str]]:
     again = say.PROVENANCE["command"].format(seed=e.seed, replicates=e.replicates)
     return [
         (say.PROVENANCE["source"], source.kind),
-        (say.PROVENANCE["rows"], f"{flow(evaluation.visits, e).rows_read:,}"),
+        (say.PROVENANCE["rows"], evaluation.shown.text("rows")),
         (say.PROVENANCE["sha256"], source.sha256 or say.PROVENANCE["no_hash"]),
         (say.PROVENANCE["seed"], str(e.seed)),
         (say.PROVENANCE["replicates"], f"{e.replicates:,}"),

@@ -7,9 +7,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import pandas as pd
 
+from tpr_outcomes.cohort.privacy import MINIMUM, Counts, is_small
 from tpr_outcomes.cohort.record import Record
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import BOUND_ERRORS, Decision, Evidence
@@ -18,8 +20,9 @@ from tpr_outcomes.inference.identifiability import SEARCH_COST
 from tpr_outcomes.inference.sensitivity import Sensitivity
 from tpr_outcomes.inference.threshold_interval import DRAWS
 from tpr_outcomes.planning.self_check import SelfCheck
+from tpr_outcomes.reporting.disclosure import past_name, shown_counts
 from tpr_outcomes.reporting.own_design import self_check_json, self_check_sentences
-from tpr_outcomes.reporting.quantities import line_relief, patients_past
+from tpr_outcomes.reporting.quantities import line_relief
 from tpr_outcomes.reporting.spelling import terms
 from tpr_outcomes.reporting.verdict import Finding
 
@@ -97,6 +100,13 @@ class Evaluation:
         """What the self-check found, in words; empty unless it was asked for."""
         return () if self.self_check is None else self_check_sentences(self.self_check, self.evidence)
 
+    @cached_property
+    def shown(self) -> Counts:
+        """Counts of people, and which of them may be shown (docs/privacy.md)."""
+        minimum = self.plan.get("smallest_count", MINIMUM)
+        assert isinstance(minimum, int)
+        return shown_counts(self.visits, self.evidence, minimum)
+
     @property
     def threshold(self) -> dict[str, Json] | None:
         """Threshold and interval in recorded doses; None unless the response is threshold-shaped.
@@ -132,8 +142,8 @@ class Evaluation:
             "p_values": _p_values(e),
             "delta_bic": None if e.test is None else e.test.criteria.delta_bic,
             "checks": {"mundlak": _check(e.mundlak), "lead": _check(e.lead)},
-            "design": _design(e, self.decision),
-            "data": data_summary(self.visits, e) | {"tables": _tables(self.record)},
+            "design": _design(e, self.decision, self.shown),
+            "data": data_summary(self.visits, e, self.shown) | {"tables": _tables(self.record)},
             "rule": {"name": self.finding.rule.name, "version": self.finding.rule.version},
             "claims": [_claim(c) for c in self.claims],
             "seed": e.seed,
@@ -211,7 +221,7 @@ def _check(check: Check | None) -> dict[str, Json]:
     return {"p": check.p_value, "level": check.level, "passed": check.passed, "reason": check.reason}
 
 
-def _design(e: Evidence, decision: Decision) -> dict[str, Json]:
+def _design(e: Evidence, decision: Decision, shown: Counts) -> dict[str, Json]:
     design = e.design
     if design is None:
         return {
@@ -224,8 +234,8 @@ def _design(e: Evidence, decision: Decision) -> dict[str, Json]:
             "reasons": list(decision.reasons),
         }
     knots: list[Json] = [
-        {"knot": float(knot), "mdr": float(mdr), "patients_past": int(past)}
-        for knot, mdr, past in zip(design.knots, design.mdr, design.patients_past, strict=True)
+        {"knot": float(knot), "mdr": float(mdr), "patients_past": shown.number(past_name(knot))}
+        for knot, mdr in zip(design.knots, design.mdr, strict=True)
     ]
     return {
         "knots": knots,
@@ -238,21 +248,21 @@ def _design(e: Evidence, decision: Decision) -> dict[str, Json]:
     }
 
 
-def data_summary(visits: Visits, evidence: Evidence) -> dict[str, Json]:
-    """What went in and what was left out; the counts add up.
+def data_summary(visits: Visits, evidence: Evidence, shown: Counts) -> dict[str, Json]:
+    """What went in and what was left out; the counts add up, and are None where they are withheld.
 
     ``rows_read`` = ``visits`` + rows left out while reading; ``visits`` = ``ratings`` + ``baselines`` +
     visits left out of the analysis.
     """
     r = evidence.ratings
     return {
-        "patients": visits.n_patients,
-        "visits": visits.n_visits,
-        "patients_analysed": r.n_patients,
-        "ratings": int(r.pain.size),
-        "baselines": r.n_patients,
-        "left_out": left_out(visits, evidence),
-        "warnings": sum(problem.severity == "warning" for problem in visits.problems),
+        "patients": shown.number("patients"),
+        "visits": shown.number("visits"),
+        "patients_analysed": shown.number("analysed"),
+        "ratings": shown.number("ratings"),
+        "baselines": shown.number("analysed"),
+        "left_out": left_out(visits, evidence, shown),
+        "warnings": _warnings(visits, shown),
         "dose": r.dose,
         "scale": visits.scale.name,
         "scale_span": evidence.scale.span,
@@ -263,20 +273,26 @@ def data_summary(visits: Visits, evidence: Evidence) -> dict[str, Json]:
         "source": {
             "kind": visits.source.kind,
             "sha256": visits.source.sha256,
-            "rows_read": visits.source.rows_read,
+            "rows_read": shown.number("rows"),
         },
     }
 
 
-def left_out(visits: Visits, evidence: Evidence) -> list[Json]:
-    """Rows left out, counted by stage and reason."""
+def _warnings(visits: Visits, shown: Counts) -> int | None:
+    """Warnings about the record; None where their number might give a withheld count away."""
+    n = sum(problem.severity == "warning" for problem in visits.problems)
+    told = any(name.startswith(("left_out", "not_kept")) for name in shown.withheld)
+    return None if told or is_small(n, shown.minimum) else n
+
+
+def left_out(visits: Visits, evidence: Evidence, shown: Counts) -> list[Json]:
+    """Rows left out, counted by stage and reason; a count that is withheld is None."""
     found: list[Json] = []
-    for stage, rows in (("reading", visits.left_out), ("analysis", evidence.ratings.left_out)):
-        counts = Counter((row.rule, row.reason) for row in rows)
-        found += [
-            {"stage": stage, "rule": rule, "reason": reason, "count": count}
-            for (rule, reason), count in counts.items()
-        ]
+    stages = (("reading", "not_kept", visits.left_out), ("analysis", "left_out", evidence.ratings.left_out))
+    for stage, key, rows in stages:
+        for rule, reason in dict.fromkeys((row.rule, row.reason) for row in rows):
+            count = shown.number(f"{key}:{rule}")
+            found.append({"stage": stage, "rule": rule, "reason": reason, "count": count})
     return found
 
 
@@ -288,13 +304,14 @@ def estimates(evaluation: Evaluation) -> pd.DataFrame:
     e = evaluation.evidence
     rows = _data_rows(evaluation)
     if e.design is not None:
-        rows += _design_rows(e)
+        rows += _design_rows(e, evaluation.shown)
     if e.test is not None:
         rows += _test_rows(evaluation)
     for check in (e.mundlak, e.lead):
         if check is not None:
             row: dict[str, object] = {"term": f"check:{check.name}", "estimate": check.statistic}
-            row |= {"p_value": check.p_value, "unit": "z", "n": check.n, "method": f"{check.name} check"}
+            n = evaluation.shown.number(f"check:{check.name}")
+            row |= {"p_value": check.p_value, "unit": "z", "n": n, "method": f"{check.name} check"}
             rows.append(row)
     if e.relief_bound is not None:
         method = f"largest over knots of estimate + {BOUND_ERRORS:g} patient-robust standard errors"
@@ -308,32 +325,41 @@ def estimates(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def _data_rows(evaluation: Evaluation) -> list[dict[str, object]]:
-    summary = data_summary(evaluation.visits, evaluation.evidence)
+    summary = data_summary(evaluation.visits, evaluation.evidence, evaluation.shown)
     rows: list[dict[str, object]] = [
         {"term": f"data:{name}", "estimate": summary[name], "unit": "count", "method": "count"}
         for name in ("patients", "visits", "patients_analysed", "ratings")
     ]
-    for entry in left_out(evaluation.visits, evaluation.evidence):
+    for entry in left_out(evaluation.visits, evaluation.evidence, evaluation.shown):
         assert isinstance(entry, dict)
         term = f"left_out:{entry['stage']}:{entry['rule']}"
         rows.append({"term": term, "estimate": entry["count"], "unit": "count", "method": entry["reason"]})
     return rows
 
 
-def _design_rows(e: Evidence) -> list[dict[str, object]]:
+def _design_rows(e: Evidence, shown: Counts) -> list[dict[str, object]]:
     assert e.design is not None
     d, unit = e.design, e.scale.unit
     known = "known knot, one-sided 5%, power 80%"
     rows: list[dict[str, object]] = [
-        {"term": f"mdr:{knot:.10g}", "estimate": mdr, "unit": unit, "n": int(past), "method": known}
-        for knot, mdr, past in zip(d.knots, d.mdr, d.patients_past, strict=True)
+        {
+            "term": f"mdr:{knot:.10g}",
+            "estimate": mdr,
+            "unit": unit,
+            "n": shown.number(past_name(knot)),
+            "method": known,
+        }
+        for knot, mdr in zip(d.knots, d.mdr, strict=True)
     ]
     line = line_relief(e)
     if line is not None:
         rows.append(
             {"term": "relief_line", "estimate": line.estimate, "std_error": line.std_error}
             | {"conf_low": line.conf_low, "conf_high": line.conf_high, "level": line.level, "unit": unit}
-            | {"n": e.ratings.n_patients, "method": "straight line at the 95th percentile, patient-robust"}
+            | {
+                "n": shown.number("analysed"),
+                "method": "straight line at the 95th percentile, patient-robust",
+            }
         )
     return [
         *rows,
@@ -362,7 +388,7 @@ def _design_rows(e: Evidence) -> list[dict[str, object]]:
 def _test_rows(evaluation: Evaluation) -> list[dict[str, object]]:
     e = evaluation.evidence
     assert e.test is not None
-    scores, profile, n = e.test.scores, e.test.profile, e.ratings.n_patients
+    scores, profile, n = e.test.scores, e.test.profile, evaluation.shown.number("analysed")
     method = f"averaged score, {scores.replicates} patient-level sign flips"
     rows: list[dict[str, object]] = [
         {"term": f"beats:{rival}", "estimate": scores.averages[rival], "p_value": p}
@@ -380,6 +406,7 @@ def _test_rows(evaluation: Evaluation) -> list[dict[str, object]]:
         return rows
     unit, dose = e.scale.unit, e.ratings.dose
     known = "patient-robust, threshold taken as known"
+    past: dict[str, object] = {"term": "patients_past", "estimate": evaluation.shown.number("past")}
     return [
         *rows,
         {"term": "threshold", "estimate": profile.estimate, "conf_low": profile.conf_low}
@@ -391,6 +418,5 @@ def _test_rows(evaluation: Evaluation) -> list[dict[str, object]]:
         | {"method": f"at the 95th percentile; {known}"},
         {"term": "relief_before", "estimate": profile.before, "conf_high": profile.before_high}
         | {"level": 0.95, "unit": unit, "n": n, "method": f"one-sided; {known}"},
-        {"term": "patients_past", "estimate": patients_past(e, profile.estimate), "unit": "count", "n": n}
-        | {"method": "count"},
+        past | {"unit": "count", "n": n, "method": "count"},
     ]

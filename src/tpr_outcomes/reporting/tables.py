@@ -1,7 +1,8 @@
 """Tables for people and for machines: one tidy frame each, the same numbers as verdict, figures and report.
 
 Columns follow one vocabulary (``term, estimate, std_error, conf_low, conf_high, p_value``); numbers are not
-rounded. In tables by visit a count under five is withheld, and with it everything computed from it.
+rounded. A count of people that is small, or from which a small one would follow, is withheld
+(docs/privacy.md), and in tables by visit with it everything computed from it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import asdict, fields
 import numpy as np
 import pandas as pd
 
+from tpr_outcomes.cohort.privacy import Counts, is_small
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
 from tpr_outcomes.inference.falsify import Check
@@ -26,6 +28,7 @@ from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, average_course, dose_
 from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
 from tpr_outcomes.models.fitting import compare, fit_all
 from tpr_outcomes.reporting.claim_rows import BY_ID
+from tpr_outcomes.reporting.disclosure import most_past, past_name
 from tpr_outcomes.reporting.doubts import sensitivity_frame, weights_frame
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
 from tpr_outcomes.reporting.results import Evaluation, left_out
@@ -74,12 +77,12 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     if e.working is not None:
         try:
             found["fits"] = fits_table(evaluation)
-            found["bands"] = bands_table(e)
+            found["bands"] = bands_table(e, evaluation.shown)
         except FitError:  # the dose is the visit number in disguise; the design says so
             pass
     if e.design is not None:
-        found["design"] = design_table(e)
-    found["checks"] = checks_table(e)
+        found["design"] = design_table(e, evaluation.shown)
+    found["checks"] = checks_table(e, evaluation.shown)
     if evaluation.sensitivity is not None:
         found["sensitivity"] = sensitivity_frame(evaluation.sensitivity, terms(e.ratings.dose, e.scale))
         found["weights"] = weights_frame(evaluation.sensitivity)
@@ -110,7 +113,7 @@ def gates(evaluation: Evaluation) -> pd.DataFrame:
         if check is not None:
             found[name] = check.p_value, check.level, check.passed
     if e.design is not None:
-        failed, most = e.design.reasons, float(e.design.patients_past.max(initial=0))
+        failed, most = e.design.reasons, most_past(e, evaluation.shown)
         best, line = LARGEST_THRESHOLD_MDR * span, LARGEST_LINEAR_MDR * span
         found["design: patients past"] = most, FEWEST_PAST, "patients_past" not in failed
         found["design: threshold"] = e.design.best_mdr, best, "threshold_mdr" not in failed
@@ -161,7 +164,7 @@ def fits_table(evaluation: Evaluation) -> pd.DataFrame:
     return table
 
 
-def bands_table(evidence: Evidence) -> pd.DataFrame:
+def bands_table(evidence: Evidence, shown: Counts) -> pd.DataFrame:
     """Rating by dose band against the lowest, background held fixed.
 
     Returns
@@ -177,8 +180,10 @@ def bands_table(evidence: Evidence) -> pd.DataFrame:
             "dose_low": bands.low,
             "dose_high": bands.high,
             "dose_mean": d.at,
-            "n_ratings": bands.n_ratings,
-            "n_patients": bands.n_patients,
+            "n_ratings": pd.array([shown.number(f"band:{i}") for i in range(d.at.size)], dtype="Int64"),
+            "n_patients": pd.array(
+                [shown.number(f"band_patients:{i}") for i in range(d.at.size)], dtype="Int64"
+            ),
             "estimate": d.estimate,
             "conf_low": d.conf_low,
             "conf_high": d.conf_high,
@@ -203,44 +208,44 @@ def profile_table(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame({"threshold": profile.grid, "deviance": profile.deviance, "in_interval": inside})
 
 
-def design_table(evidence: Evidence) -> pd.DataFrame:
+def design_table(evidence: Evidence, shown: Counts) -> pd.DataFrame:
     """What could be seen past each threshold.
 
     Returns
     -------
     DataFrame
-        ``knot, mdr`` (known place), ``mdr_searched`` (times 1.25), ``n_patients`` past it (missing under 5).
+        ``knot, mdr`` (known place), ``mdr_searched`` (times 1.25), ``n_patients`` past it.
     """
     assert evidence.design is not None
     d = evidence.design
-    past = pd.array(d.patients_past, dtype="Int64")
-    past[np.asarray(d.patients_past) < FEWEST_PER_VISIT] = pd.NA
+    past = pd.array([shown.number(past_name(knot)) for knot in d.knots], dtype="Int64")
     mdr = np.where(np.isfinite(d.mdr), d.mdr, np.nan)
     return pd.DataFrame({"knot": d.knots, "mdr": mdr, "mdr_searched": SEARCH_COST * mdr, "n_patients": past})
 
 
 def by_visit(evaluation: Evaluation) -> pd.DataFrame:
-    """Ratings and doses at each visit number; visits with fewer than five ratings keep their row only.
+    """Ratings and doses at each visit number; visits with too few keep their row only.
+
+    Where a number is withheld for what would follow from it, the standard deviation is too.
 
     Returns
     -------
     DataFrame
-        ``visit, n`` (missing under 5), ``mean, sd, conf_low, conf_high`` of the rating,
+        ``visit, n`` (missing where withheld), ``mean, sd, conf_low, conf_high`` of the rating,
         ``without_dose, without_low, without_high`` (model), ``total_q25, total_median, total_q75``.
     """
-    r = evaluation.evidence.ratings
-    course = _course(evaluation.evidence)
+    r, shown = evaluation.evidence.ratings, evaluation.shown
+    course = _course(evaluation.evidence, max(FEWEST_PER_VISIT, shown.minimum))
     rows = []
     for visit in np.unique(r.visit):
         here = r.visit == visit
         row: dict[str, float | int | None] = {"visit": int(visit), "n": None}
-        if here.sum() >= FEWEST_PER_VISIT:
+        n = shown.number(f"later:{visit:.0f}")
+        if here.sum() >= max(FEWEST_PER_VISIT, shown.minimum):
             low, middle, high = np.quantile(r.dose_before[here], [0.25, 0.5, 0.75])
-            row |= {
-                "n": int(here.sum()),
-                "mean": float(r.pain[here].mean()),
-                "sd": float(r.pain[here].std(ddof=1)),
-            }
+            row |= {"n": n, "mean": float(r.pain[here].mean())}
+            if n is not None:  # with the interval it would give the number away
+                row["sd"] = float(r.pain[here].std(ddof=1))
             row |= {"total_q25": float(low), "total_median": float(middle), "total_q75": float(high)}
             row |= course.get(int(visit), {})
         rows.append(row)
@@ -263,13 +268,12 @@ def responders_table(evaluation: Evaluation) -> pd.DataFrame:
         ``cut, kind, value, unit, method, sources, count, n, estimate, conf_low, conf_high``; a count under
         five, of those who did or of those who did not, is withheld and with it the share.
     """
-    unit = evaluation.evidence.scale.unit
+    unit, minimum = evaluation.evidence.scale.unit, evaluation.shown.minimum
     rows = []
     for r in responders(evaluation.visits):
-        shown = FEWEST_PER_VISIT <= r.count <= r.n - FEWEST_PER_VISIT or r.count in (0, r.n)
-        found = (
-            (r.count, r.n, r.estimate, r.conf_low, r.conf_high) if shown else (None, r.n, None, None, None)
-        )
+        hidden = is_small(r.count, minimum) or is_small(r.n - r.count, minimum)
+        n = None if is_small(r.n, minimum) else r.n
+        found = (None, n, None, None, None) if hidden else (r.count, n, r.estimate, r.conf_low, r.conf_high)
         of = "percent of the first rating" if r.cut.kind == "percent" else unit
         rows.append((r.cut.name, r.cut.kind, r.cut.value, of, r.cut.method, "; ".join(r.cut.sources), *found))
     names = ["cut", "kind", "value", "unit", "method", "sources"]
@@ -278,9 +282,9 @@ def responders_table(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).astype({**floats, "count": "Int64", "n": "Int64"})
 
 
-def _course(evidence: Evidence) -> dict[int, dict[str, float]]:
+def _course(evidence: Evidence, fewest: int) -> dict[int, dict[str, float]]:
     """Intervals of the mean, and the mean without its dose part, by visit."""
-    course = average_course(evidence.ratings, evidence.working)
+    course = average_course(evidence.ratings, evidence.working, fewest=fewest)
     seen, without = course.observed, course.without_dose
     columns = {"conf_low": seen.conf_low, "conf_high": seen.conf_high}
     if without is not None:
@@ -293,27 +297,30 @@ def _course(evidence: Evidence) -> dict[int, dict[str, float]]:
 
 
 def flow_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Where every row went: ``step, reason, count``."""
-    f = flow(evaluation.visits, evaluation.evidence)
-    rows: list[tuple[str, str, int]] = [("rows read", "", f.rows_read)]
-    rows += [("rows not used", rule, n) for rule, n in f.not_kept.items()]
-    rows.append(("visits", "", f.visits))
-    rows += [("visits left out", rule, n) for rule, n in f.left_out.items()]
-    rows += [("first ratings", "", f.first_ratings), ("later ratings", "", f.ratings)]
-    return pd.DataFrame(rows, columns=["step", "rule", "count"])
+    """Where every row went: ``step, rule, count``, the count missing where it is withheld."""
+    shown = evaluation.shown
+    f = flow(evaluation.visits, evaluation.evidence, shown)
+    rows: list[tuple[str, str, int | None]] = [("rows read", "", shown.number("rows"))]
+    rows += [("rows not used", rule, shown.number(f"not_kept:{rule}")) for rule in f.not_kept]
+    rows.append(("visits", "", shown.number("visits")))
+    rows += [("visits left out", rule, shown.number(f"left_out:{rule}")) for rule in f.left_out]
+    rows += [("first ratings", "", shown.number("analysed")), ("later ratings", "", shown.number("ratings"))]
+    return pd.DataFrame(rows, columns=["step", "rule", "count"]).astype({"count": "Int64"})
 
 
 def left_out_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Rows left out, by stage and reason: ``stage, rule, reason, count``."""
-    return pd.DataFrame(
-        left_out(evaluation.visits, evaluation.evidence), columns=["stage", "rule", "reason", "count"]
-    )
+    """Rows left out, by stage and reason: ``stage, rule, reason, count``, missing where it is withheld."""
+    rows = left_out(evaluation.visits, evaluation.evidence, evaluation.shown)
+    frame = pd.DataFrame(rows, columns=["stage", "rule", "reason", "count"])
+    return frame.astype({"count": "Int64"})
 
 
-def checks_table(evidence: Evidence) -> pd.DataFrame:
+def checks_table(evidence: Evidence, shown: Counts) -> pd.DataFrame:
     """Each check: ``term, estimate, p_value, passed, n, reason``."""
     checks: list[Check] = [check for check in (evidence.mundlak, evidence.lead) if check is not None]
-    rows = [(c.name, c.statistic, c.p_value, c.passed, c.n, c.reason) for c in checks]
+    rows = [
+        (c.name, c.statistic, c.p_value, c.passed, shown.number(f"check:{c.name}"), c.reason) for c in checks
+    ]
     frame = pd.DataFrame(rows, columns=["term", "estimate", "p_value", "passed", "n", "reason"])
     return frame.astype({"estimate": "float64", "p_value": "float64", "passed": "boolean", "n": "Int64"})
 

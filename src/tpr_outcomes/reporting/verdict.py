@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import RULE_NAME, RULE_VERSION, Decision, Evidence
 from tpr_outcomes.reporting import words
@@ -57,8 +58,8 @@ class Number:
     level : float
         Of the interval; NaN where there is none.
     unit : str
-    n : int
-        Patients it rests on.
+    n : int or None
+        Patients it rests on; None where that is withheld.
     method : str
     rule : str
         Name and version of the rule that used it.
@@ -72,7 +73,7 @@ class Number:
     p_value: float = math.nan
     level: float = math.nan
     unit: str = ""
-    n: int = 0
+    n: int | None = 0
     method: str = ""
     rule: str = ""
 
@@ -136,7 +137,9 @@ class Finding:
     headline: str = ""
 
 
-def judge(evidence: Evidence, decision: Decision, *, visits: Visits | None = None) -> Finding:
+def judge(
+    evidence: Evidence, decision: Decision, *, visits: Visits | None = None, shown: Counts | None = None
+) -> Finding:
     """Put a decision into words.
 
     Parameters
@@ -147,6 +150,8 @@ def judge(evidence: Evidence, decision: Decision, *, visits: Visits | None = Non
         What :func:`~tpr_outcomes.inference.evidence.decide` made of them.
     visits : Visits, optional
         The record, for warnings about what it does not hold.
+    shown : Counts, optional
+        Which counts of people may be said (:mod:`tpr_outcomes.reporting.disclosure`); all, unless given.
 
     Returns
     -------
@@ -155,7 +160,7 @@ def judge(evidence: Evidence, decision: Decision, *, visits: Visits | None = Non
     """
     called = terms(evidence.ratings.dose, evidence.scale)
     templates = words.VERDICTS[decision.label]
-    texts = parts(evidence, decision, called)
+    texts = parts(evidence, decision, called, shown=shown)
     return Finding(
         claim="verdict",
         estimand=say(words.ESTIMAND, texts),

@@ -187,5 +187,6 @@ ALT = {
         "up to {limit} is accepted. {past} patients have a rating past it. {within} of {knots} places are "
         "within the limit."
     ),
+    "withheld": "a withheld number of",
     "design_none": "Past no place could any {better} be seen: {many} go in step with visits.",
 }

@@ -177,7 +177,7 @@ MESSAGES = {
         "settings is {kind}; wanted is something like {example}. Empty braces, {{}}, mean: all as it comes."
     ),
     "data": "data is {kind}; wanted is the path of a file between quotes, such as {example}.",
-    "withheld": "<5",
+    "withheld": "withheld",
     "out_of": "Out of {of} {what}",
 }
 

@@ -27,8 +27,8 @@ PAGE = {
     "no": "no",
     "not_done": "not done",
     "none": "none",
-    "withheld": "not shown: fewer than five",
-    "not_shown": "not shown: fewer than five ratings",
+    "withheld": "withheld",
+    "not_shown": "withheld",
     "made_by": "Made by tpr-outcomes {version}. The numbers are in the tables beside this file.",
     "table_note": "Scroll sideways to see all columns.",
     "no_picture": "There is nothing to draw: {obstacle}",
@@ -97,7 +97,8 @@ DATA = {
     "no_warnings": "The reader of the record had no warnings.",
     "one_thing": "one kind of thing",
     "things": "{n} kinds of things",
-    "times": "{n} times: {message}",
+    "few": "In fewer than {n} places: {message}",
+    "many": "In {n} places or more: {message}",
     "unfitted": "Nothing could be fitted: {obstacle}",
 }
 

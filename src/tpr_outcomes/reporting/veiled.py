@@ -1,0 +1,46 @@
+"""Findings without small counts of patients: what an analysis says of a few people is not printed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from tpr_outcomes.cohort.privacy import MINIMUM, is_small, veil
+from tpr_outcomes.reporting.verdict import Finding, Number
+
+
+def veiled(finding: Finding, minimum: int = MINIMUM) -> Finding:
+    """Return a finding whose words and numbers hold no small count of patients.
+
+    Parameters
+    ----------
+    finding : Finding
+        As a rule made it.
+    minimum : int
+        Smallest count shown; 1 changes nothing.
+
+    Returns
+    -------
+    Finding
+        Sentences with "fewer than 5" in place of smaller counts; numbers that rest on fewer are missing.
+    """
+    rows = tuple(_row(row, minimum) for row in finding.rows)
+    changed = {old.term for old, new in zip(finding.rows, rows, strict=True) if old is not new}
+    return replace(
+        finding,
+        sentence=veil(finding.sentence, minimum),
+        paragraph=veil(finding.paragraph, minimum),
+        warnings=tuple(veil(text, minimum) for text in finding.warnings),
+        would_change=veil(finding.would_change, minimum),
+        next_step=veil(finding.next_step, minimum),
+        rows=rows,
+        numbers={name: None if name in changed else value for name, value in finding.numbers.items()},
+    )
+
+
+def _row(row: Number, minimum: int) -> Number:
+    """The number as it is, or without its value where it rests on too few."""
+    if row.n is None or not is_small(row.n, minimum):
+        return row
+    blank = replace(row, estimate=math.nan, std_error=math.nan, conf_low=math.nan, conf_high=math.nan)
+    return replace(blank, p_value=math.nan, n=None)
