@@ -24,7 +24,7 @@ _PUBLIC = {
     "check_visits": "tpr_outcomes.cohort.visits",
     "Visits": "tpr_outcomes.cohort.visits",
     "Columns": "tpr_outcomes.cohort.columns",
-    "Scale": "tpr_outcomes.cohort.scales",
+    "Scale": "tpr_outcomes.cohort.instruments",
     "SCALES": "tpr_outcomes.cohort.scales",
     "Problem": "tpr_outcomes.cohort.problems",
     "ratings": "tpr_outcomes.cohort.derive",

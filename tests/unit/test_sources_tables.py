@@ -24,7 +24,7 @@ from tests.unit import postgres_server
 
 import tpr_outcomes as tpr
 from tpr_outcomes.cli import main
-from tpr_outcomes.cohort import sources_tables
+from tpr_outcomes.cohort import opening, sources_tables
 from tpr_outcomes.cohort.links import is_link, parse_link, shown
 from tpr_outcomes.cohort.raw import RawTable
 from tpr_outcomes.cohort.sources import FileContent
@@ -193,7 +193,7 @@ def test_parquet_cut_off_or_something_else(tmp_path: Path) -> None:
 
 
 def test_a_small_file_with_very_many_rows_is_refused_before_they_are_unpacked(tmp_path: Path) -> None:
-    n = sources_tables.MOST_ROWS + 1
+    n = opening.MOST_ROWS + 1
     path = parquet(tmp_path, pa.table({"pain": pa.array(np.zeros(n, dtype=np.int8))}))
     assert path.stat().st_size < 100_000
     with pytest.raises(SourceError, match="has 10,000,001 rows; up to 10,000,000 are read"):
@@ -265,7 +265,7 @@ def test_files_that_are_no_duckdb(tmp_path: Path, base: Path) -> None:
 
 
 def test_a_query_with_too_many_rows_is_stopped(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_tables, "MOST_ROWS", 100_000)
+    monkeypatch.setattr(opening, "MOST_ROWS", 100_000)
     with pytest.raises(SourceError, match="up to 100,000 are read"):
         read_any(f"duckdb:///{base}?query=SELECT * FROM range(1000000000)")
 
@@ -327,7 +327,7 @@ def test_many_rows_come_in_portions(server: postgres_server.Server, monkeypatch:
     raw = read_any(pg(server, "SELECT i AS patient, i % 7 AS pain FROM generate_series(1, 5500) AS i"))
     assert list(raw.cells[0]) == [str(i) for i in range(1, 5501)]
     assert list(raw.cells[1]) == [str(i % 7) for i in range(1, 5501)]
-    monkeypatch.setattr(sources_tables, "MOST_ROWS", 5000)
+    monkeypatch.setattr(opening, "MOST_ROWS", 5000)
     with pytest.raises(SourceError, match="up to 5,000 are read"):
         read_any(pg(server, "SELECT generate_series(1, 1000000000)"))
 

@@ -1,8 +1,9 @@
 """The description of a record as it may be shown: small counts withheld, and whatever they would follow from.
 
 :mod:`tpr_outcomes.cohort.describe` counts; here is decided what of it leaves the building
-(:mod:`tpr_outcomes.cohort.privacy`). A statistic goes with its count: of few patients it says too much, and a
-standard deviation beside its interval would give a withheld count away.
+(:mod:`tpr_outcomes.cohort.privacy`). A statistic goes with its count: of few patients it says too much, and
+where the count is withheld the digits of a mean, or a standard deviation beside its interval, would give it
+away.
 """
 
 from __future__ import annotations
@@ -66,8 +67,13 @@ def _number(row: Characteristic, patients: int, minimum: int) -> dict[str, objec
     found: dict[str, object] = {"variable": row.variable, "category": ""}
     found |= {name: counts.number(name) for name in ("n", "missing")}
     if not is_small(row.n, minimum):
-        found |= {name: getattr(row, name) for name in _STATISTICS}
+        found |= {name: _coarse(getattr(row, name), found["n"]) for name in _STATISTICS}
     return found
+
+
+def _coarse(value: float, count: object) -> float:
+    """A statistic to one decimal where its count is withheld: further digits would give the count away."""
+    return value if count is not None or math.isnan(value) else round(value, 1)
 
 
 def _categories(rows: list[Characteristic], patients: int, minimum: int) -> list[dict[str, object]]:
@@ -124,14 +130,16 @@ def _visit(row: VisitRow, counts: Counts, minimum: int) -> dict[str, object]:
     found: dict[str, object] = {"visit": row.visit}
     found |= {name: counts.number(f"{name}:{row.visit}") for name in ("n", "n_change", "n_percent")}
     if not is_small(row.n, minimum):
-        found["mean"] = row.mean
+        found["mean"] = _coarse(row.mean, found["n"])
         found["sd"] = row.sd if found["n"] is not None else math.nan
     if not is_small(row.n_change, minimum):
-        found |= {name: getattr(row, name) for name in ("change", "conf_low", "conf_high")}
+        ends = ("change", "conf_low", "conf_high")
+        found |= {name: _coarse(getattr(row, name), found["n_change"]) for name in ends}
     for name in ("responder_30", "responder_50"):
         share = getattr(row, name)
         did = 0 if math.isnan(share) else round(share * row.n_percent)
         few = any(is_small(n, minimum) for n in (row.n_percent, did, row.n_percent - did))
+        few |= found["n_percent"] is None
         found[name] = math.nan if few else share
     return found
 

@@ -13,6 +13,7 @@ expects of the same patients, at the same visits, had the dose been zero.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,7 +123,7 @@ def dose_bands(working: Working, *, bands: int | None = None) -> DoseBands:
 
 
 def average_course(
-    ratings: Ratings, working: Working | None = None, *, fewest: int = FEWEST_PER_VISIT
+    ratings: Ratings, working: Working | None = None, *, without: Collection[int] = ()
 ) -> Course:
     """Average rating by visit, beside the same average without its dose part.
 
@@ -132,14 +133,14 @@ def average_course(
     working : Working, optional
         Background of these ratings; without it, or where the dose cannot be told from it, the average
         stands alone.
-    fewest : int
-        Visits with fewer ratings are left out.
+    without : collection of int
+        Visits to be left out.
     """
     opening = np.flatnonzero(np.diff(ratings.patient, prepend=-1))  # one row per patient
     visit = np.concatenate([(ratings.visit - ratings.t)[opening].astype(np.int64), ratings.visit])
     pain = np.concatenate([ratings.baseline[opening], ratings.pain])
     visits, level, counts = np.unique(visit, return_inverse=True, return_counts=True)
-    shown = counts >= fewest
+    shown = (counts >= FEWEST_PER_VISIT) & ~np.isin(visits, list(without))
     n = counts[shown]
     share = (level[:, None] == np.flatnonzero(shown)) / n
     mean = share.T @ pain

@@ -160,6 +160,19 @@ def most_past(evidence: Evidence, shown: Counts) -> float | None:
     return None if most is None else float(most)
 
 
+def withheld_visits(shown: Counts, group: str) -> tuple[int, ...]:
+    """Visits whose number of ratings may not be shown, nor, therefore, any mean: its digits give it away.
+
+    Parameters
+    ----------
+    shown : Counts
+    group : {"rated", "later"}
+        All ratings, or those after the first.
+    """
+    found = (name.removeprefix(f"{group}:") for name in shown.withheld if name.startswith(f"{group}:"))
+    return tuple(sorted(int(visit) for visit in found if visit.isdecimal()))
+
+
 def past_name(knot: float) -> str:
     """Name of the number of patients rated past a total."""
     return f"past:{float(knot):.10g}"

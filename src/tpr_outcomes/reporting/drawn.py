@@ -22,7 +22,7 @@ from tpr_outcomes.inference.threshold import ThresholdProfile
 from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, Course, DoseBands, average_course, dose_bands
 from tpr_outcomes.models.candidates import EMAX, HINGE, LINEAR, LOG, NOTHING, STEP
 from tpr_outcomes.models.fitting import fit
-from tpr_outcomes.reporting.disclosure import past_name, patients_left_out
+from tpr_outcomes.reporting.disclosure import past_name, patients_left_out, withheld_visits
 
 Array = NDArray[np.float64]
 
@@ -243,7 +243,7 @@ def courses(visits: Visits, evidence: Evidence, shown: Counts) -> Courses | None
     rated = visits.table[visits.table["pain"].notna() & visits.table["patient"].isin(analysed)]
     counts = rated["visit"].value_counts()
     rated = rated[rated["visit"].isin(counts.index[counts >= fewest])]
-    course = average_course(evidence.ratings, evidence.working, fewest=fewest)
+    course = average_course(evidence.ratings, evidence.working, without=withheld_visits(shown, "rated"))
     if rated.empty or not course.n.size:
         return None
     chosen = analysed[np.unique(np.linspace(0, analysed.size - 1, MOST_LINES).round().astype(int))]
@@ -296,21 +296,22 @@ def profile_picture(evidence: Evidence, decision: Decision) -> ProfilePicture | 
 
 
 def spread(evidence: Evidence, shown: Counts) -> Spread | None:
-    """Dose by visit number, at visits with at least five ratings; dots only where they may be counted."""
+    """Dose by visit number, at visits with at least five ratings whose number may be shown."""
     fewest = max(FEWEST_PER_VISIT, shown.minimum)
     r = evidence.ratings
     visits, counts = np.unique(r.visit, return_counts=True)
-    kept = visits[counts >= fewest]
+    told = (counts >= fewest) & ~np.isin(visits, withheld_visits(shown, "later"))
+    kept = visits[told]
     if kept.size == 0 or evidence.design is None:
         return None
-    drawn = np.isin(r.visit, [visit for visit in kept if f"later:{visit:.0f}" not in shown.withheld])
+    drawn = np.isin(r.visit, kept)
     quantiles = [np.quantile(r.dose_before[r.visit == v], [0.10, 0.25, 0.50, 0.75, 0.90]) for v in kept]
     return Spread(
         visit=r.visit[drawn].astype(float),
         dose=r.dose_before[drawn],
         at=kept.astype(float),
         quantiles=np.column_stack(quantiles),
-        n=counts[counts >= fewest].astype(np.int64),
+        n=counts[told].astype(np.int64),
         share=evidence.design.share_within_visit,
     )
 

@@ -28,7 +28,7 @@ from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, average_course, dose_
 from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
 from tpr_outcomes.models.fitting import compare, fit_all
 from tpr_outcomes.reporting.claim_rows import BY_ID
-from tpr_outcomes.reporting.disclosure import most_past, past_name
+from tpr_outcomes.reporting.disclosure import most_past, past_name, withheld_visits
 from tpr_outcomes.reporting.doubts import sensitivity_frame, weights_frame
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
 from tpr_outcomes.reporting.results import Evaluation, left_out
@@ -224,9 +224,9 @@ def design_table(evidence: Evidence, shown: Counts) -> pd.DataFrame:
 
 
 def by_visit(evaluation: Evaluation) -> pd.DataFrame:
-    """Ratings and doses at each visit number; visits with too few keep their row only.
+    """Ratings and doses at each visit number; visits whose count is withheld keep their row only.
 
-    Where a number is withheld for what would follow from it, the standard deviation is too.
+    The digits of a mean would give its count away.
 
     Returns
     -------
@@ -235,17 +235,19 @@ def by_visit(evaluation: Evaluation) -> pd.DataFrame:
         ``without_dose, without_low, without_high`` (model), ``total_q25, total_median, total_q75``.
     """
     r, shown = evaluation.evidence.ratings, evaluation.shown
-    course = _course(evaluation.evidence, max(FEWEST_PER_VISIT, shown.minimum))
+    course = _course(evaluation.evidence, shown)
     rows = []
     for visit in np.unique(r.visit):
         here = r.visit == visit
         row: dict[str, float | int | None] = {"visit": int(visit), "n": None}
         n = shown.number(f"later:{visit:.0f}")
-        if here.sum() >= max(FEWEST_PER_VISIT, shown.minimum):
+        if n is not None and n >= FEWEST_PER_VISIT:
             low, middle, high = np.quantile(r.dose_before[here], [0.25, 0.5, 0.75])
-            row |= {"n": n, "mean": float(r.pain[here].mean())}
-            if n is not None:  # with the interval it would give the number away
-                row["sd"] = float(r.pain[here].std(ddof=1))
+            row |= {
+                "n": n,
+                "mean": float(r.pain[here].mean()),
+                "sd": float(r.pain[here].std(ddof=1)),
+            }
             row |= {"total_q25": float(low), "total_median": float(middle), "total_q75": float(high)}
             row |= course.get(int(visit), {})
         rows.append(row)
@@ -282,9 +284,9 @@ def responders_table(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).astype({**floats, "count": "Int64", "n": "Int64"})
 
 
-def _course(evidence: Evidence, fewest: int) -> dict[int, dict[str, float]]:
+def _course(evidence: Evidence, shown: Counts) -> dict[int, dict[str, float]]:
     """Intervals of the mean, and the mean without its dose part, by visit."""
-    course = average_course(evidence.ratings, evidence.working, fewest=fewest)
+    course = average_course(evidence.ratings, evidence.working, without=withheld_visits(shown, "later"))
     seen, without = course.observed, course.without_dose
     columns = {"conf_low": seen.conf_low, "conf_high": seen.conf_high}
     if without is not None:
