@@ -65,10 +65,10 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.analysis import evaluate as evaluate
     from tpr_outcomes.cohort.columns import Columns as Columns
     from tpr_outcomes.cohort.derive import ratings as ratings
+    from tpr_outcomes.cohort.instruments import Scale as Scale
     from tpr_outcomes.cohort.problems import Problem as Problem
     from tpr_outcomes.cohort.record import Record as Record
     from tpr_outcomes.cohort.scales import SCALES as SCALES
-    from tpr_outcomes.cohort.scales import Scale as Scale
     from tpr_outcomes.cohort.tables import check_record as check_record
     from tpr_outcomes.cohort.tables import read_record as read_record
     from tpr_outcomes.cohort.visits import Visits as Visits
