@@ -11,7 +11,8 @@ survive adjustment for the patient's own twitchiness (empirical-Bayes frailty of
 :math:`(1, t, \log(1+t))` (Mundlak 1978, doi:10.2307/1913646, applied to recovery curves).
 
 *Within-patient timing.* Doses are permuted within patient relative to what visit and pain predict: an
-answer from timing alone. Valid under any patient trait, and weak: printed, never decisive.
+answer from timing alone. Less open to patient traits than the rest, not immune (measured rates:
+docs/methods/checks.md): printed, never decisive.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ BETTER_NEVER = "No shift within the scale undoes the change per {one} in a plain
 BETTER_NONE = "A plain curve through all visits shows no {better} per {one} to begin with."
 TIMING = {
     True: "The link shows in the timing alone (p {p}).",
-    False: "The timing alone does not show it (p {p}). This test is weak: it misses most real links.",
+    False: "The timing alone does not show it (p {p}).",
 }
 SPREAD = {
     "one common threshold": (
