@@ -418,6 +418,21 @@ class TestSimulate:
         assert run(capsys, *argv)[0] == 0  # its own file may be made again
         assert path.read_bytes() == before
 
+    def test_writes_a_workbook_with_all_tables(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, root: Path
+    ) -> None:
+        path = tmp_path / "clinic.xlsx"
+        status, out, _ = run(capsys, "simulate", "A-thr40", "--patients", 90, "--seed", 4, "--out", path)
+        assert status == errors.EXIT_OK
+        assert "90 patients" in out
+        made, shipped = tpr.read_record(path), tpr.read_record(root / "data/example_tables.xlsx")
+        for name in ("visits", "sites", "diary", "events", "patients"):
+            frames = made.table(name), shipped.table(name)
+            assert frames[0] is not None
+            assert frames[0].equals(frames[1])
+        truth = path.with_suffix(".truth.json").read_bytes()
+        assert truth == (root / "data/example_tables.truth.json").read_bytes()
+
     def test_never_writes_over_a_record(self, capsys: pytest.CaptureFixture[str], good: Path) -> None:
         before = good.read_bytes()
         status, _, err = run(capsys, "simulate", "N4", "--out", good)

@@ -38,6 +38,10 @@ PLAIN_PLACES = {
     ("table", ""),  # the plan as run: the user's own settings
     ("section", ""),  # provenance: hashes and versions, checked against the manifest below
     ("footer", ""),  # the version
+    ("span", "quoted"),  # the clinic's words
+    ("div", "quoted"),  # behind a claim: what was asked, its rule, and what others published
+    ("th", "quoted"),  # name of a quantity
+    ("td", "quoted"),  # its unit and how it was made
 }
 """The only kinds of places whose digits are no results."""
 

@@ -23,10 +23,13 @@ def simulate(
     world: Annotated[str, typer.Argument(help="A world, for example N4 or A-thr40; or: list")],
     patients: Annotated[int, typer.Option("--patients", help="Number of patients.")] = 150,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file; the truth goes beside it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV file, or workbook (.xlsx) with all tables.")
+    ] = None,
 ) -> None:
     """Write a clinic whose truth is known, to try things on."""
     from tpr_outcomes.planning.simulate import to_file
+    from tpr_outcomes.planning.workbook import to_workbook
     from tpr_outcomes.planning.worlds import WORLDS
 
     if world == "list":
@@ -40,7 +43,8 @@ def simulate(
         raise OutputError(
             f"{out} is there already and was not simulated. Name another file, or move it away."
         )
-    made = to_file(world, out, n_patients=patients, seed=seed)
+    write = to_workbook if out.suffix.lower() == ".xlsx" else to_file
+    made = write(world, out, n_patients=patients, seed=seed)
     print(f"{made.rows} visits of {made.patients} patients: {made.data} (the truth: {made.truth})")
 
 

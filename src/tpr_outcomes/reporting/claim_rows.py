@@ -338,6 +338,9 @@ CLAIMS: tuple[Claim, ...] = (
         ("events: relapse", "patients: exercise, posture"),
         "exercise, posture and new episodes",
         "No link is left after adjustment.",
+        (),
+        "Those who keep exercising differ from those who do not in ways that bear on pain. Only a trial that "
+        "assigns exercise can tell.",
     ),
     Claim(
         "C20",
@@ -509,7 +512,7 @@ CLAIMS: tuple[Claim, ...] = (
         "C30",
         "NOT acupuncture; strictly … research; exact mechanisms … not known; multiple contraction knots",
         "D",
-        "None: names, history and theory.",
+        "Nothing to estimate: names, history and theory.",
         (),
         "",
         "Nothing that a record could show.",

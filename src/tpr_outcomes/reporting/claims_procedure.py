@@ -1,4 +1,4 @@
-"""Answers to C4 to C6 and C27 to C29: what needling feels like, medicine, advice and safety."""
+"""Answers to C4 to C6, C19 and C27 to C29: what needling feels like, medicine, advice and safety."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from tpr_outcomes.inference.clustered import Estimate
 from tpr_outcomes.inference.medicine import Advice, Medicine, advice_given, pain_medicine
 from tpr_outcomes.inference.procedure import Shares, insertion_felt, twitch_feeling, twitch_pain
 from tpr_outcomes.inference.safety import Safety, adverse_events
+from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting import words_claims as say
-from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Need, Said, number_of, tellers
+from tpr_outcomes.reporting.claim_plug import AVAILABILITY, Analysis, Basis, Need, Said, number_of, tellers
 from tpr_outcomes.reporting.claims_soreness import MOST, answer_share
 from tpr_outcomes.reporting.spelling import listed, number, percent
 from tpr_outcomes.reporting.verdict import Answer, Number, Rule
@@ -195,6 +196,11 @@ def _told(result: Shares) -> dict[str, str]:
     return {"told": tellers(result.reported_by)}
 
 
+def _exercise(_: None, _basis: Basis) -> Said:
+    """C19: even where exercise and relapses are recorded, people who exercise are not chosen by lot."""
+    return Said("not identifiable", words.ABOUT["not identifiable"], "none")
+
+
 def _kind(kind: str) -> tuple[Need, ...]:
     return (Need("events", ("kind", "what"), kind),)
 
@@ -211,6 +217,11 @@ ANALYSES = {
         _felt,
         lambda b: insertion_felt(_sites(b)),
         (Need("sites", ("insertions", "insertions_felt")),),
+    ),
+    "C19": Analysis(
+        AVAILABILITY,
+        _exercise,
+        needs=(Need("patients", ("exercise",)), Need("events", (), "relapse")),
     ),
     "C27": Analysis(
         MEDICINE,

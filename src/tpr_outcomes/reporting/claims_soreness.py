@@ -28,6 +28,8 @@ SMALL_SLOPE = 0.05
 FEWEST_KEPT = 0.5
 """With diaries of fewer visits than this share they do not speak for all."""
 METHOD = "Turnbull's distribution over visits with a diary; patients left out one at a time"
+PLAIN_METHOD = "plain share; patients left out one at a time"
+SHAPE_METHOD = "interval-censored likelihood of sore visits, errors clustered by patient"
 
 
 def soreness_of(basis: Basis) -> Soreness:
@@ -51,7 +53,7 @@ def _share(result: Soreness, basis: Basis) -> Said:
     kept = _kept(result, basis)
     answer = answer_share(sore, MOST) if kept >= FEWEST_KEPT else "inconclusive"
     names = ("sore", "sore_patients", "sore_lowest", "sore_highest")
-    numbers = [number_of(result.get(name), unit="share", method=METHOD) for name in names]
+    numbers = [number_of(result.get(name), unit="share", method=_method(name)) for name in names]
     numbers.append(Number("kept", kept, unit="share", n=sore.n_patients, method="visits with a diary"))
     return Said(
         answer,
@@ -60,6 +62,13 @@ def _share(result: Soreness, basis: Basis) -> Said:
         numbers=numbers,
         assumptions=(say.DIARY_ASSUMPTION,),
     )
+
+
+def _method(term: str) -> str:
+    """How a share was made: bounds and patients are plain shares, some take a shape for granted."""
+    if term.endswith(("_weibull", "_lognormal")):
+        return SHAPE_METHOD
+    return PLAIN_METHOD if term.endswith(("_lowest", "_highest", "_patients")) else METHOD
 
 
 def _kept(result: Soreness, basis: Basis) -> float:
@@ -93,9 +102,9 @@ def _duration(result: Soreness, basis: Basis) -> Said:
     half, most = result.get("duration_50"), result.get("duration_90")
     shaped = math.isfinite(half.estimate)
     shares = (name, f"{name}_lowest", f"{name}_highest", f"{name}_weibull", f"{name}_lognormal")
-    numbers = [number_of(result.get(term), unit="share", method=METHOD) for term in shares]
+    numbers = [number_of(result.get(term), unit="share", method=_method(term)) for term in shares]
     numbers += [
-        number_of(result.get(f"duration_{share}"), unit="hours", method="best of two shapes")
+        number_of(result.get(f"duration_{share}"), unit="hours", method=SHAPE_METHOD)
         for share in (50, 75, 90)
     ]
     numbers.append(Number("horizon", result.horizon, unit="hours", method="fixed before"))

@@ -25,6 +25,7 @@ from tpr_outcomes.cohort.privacy import count_text, is_small
 from tpr_outcomes.inference.evidence import LABELS
 from tpr_outcomes.reporting import words_doubts
 from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.claim_details import claim_details
 from tpr_outcomes.reporting.doubts import weights_note
 from tpr_outcomes.reporting.labels import fill, threshold_text
 from tpr_outcomes.reporting.linking import Linked, link
@@ -147,6 +148,7 @@ def page_context(
         "headlines": {label: words.headline for label, words in VERDICTS.items()},
         "threshold": evaluation.threshold,
         "claim_count": _claim_count(evaluation),
+        "claim_details": claim_details(evaluation.claims),
         "self_check": evaluation.self_check_sentences,
         "doubts": words_doubts,
         "weights_note": "" if evaluation.sensitivity is None else weights_note(evaluation.sensitivity),

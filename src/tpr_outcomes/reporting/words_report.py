@@ -8,6 +8,8 @@ vocabulary.
 
 from __future__ import annotations
 
+from typing import Any
+
 PAGE = {
     "language": "en",
     "kind": "Outcomes report",
@@ -351,3 +353,16 @@ PROVENANCE = {
     "command": "tpr evaluate SOURCE --seed {seed} --replicates {replicates} --out DIR",
     "plan_note": "with the plan below as plan.toml (--plan)",
 }
+
+CLAIM_DETAIL: dict[str, Any] = {
+    "heading": "How each claim was checked",
+    "lead": "For whoever checks the check: what was asked, the rule, every number, and what is published.",
+    "asked": "Asked",
+    "refuted": "Would be refuted if",
+    "rule": "Rule",
+    "assumptions": "Taken for granted",
+    "known": "Published",
+    "numbers": "Numbers behind {claim}",
+    "heads": ("Quantity", "Estimate", "95% interval", "Unit", "Patients", "How it was made"),
+}
+"""What stands behind the answers to the claims."""
