@@ -93,6 +93,11 @@ def problem_table(report: CheckReport) -> Block:
     return blocks.table(say.PROBLEM_HEADS, rows, caption=say.MESSAGES["problems"], numeric=(2,), raw=(0,))
 
 
+def problems_of(visits: Visits) -> Block:
+    """What was noticed in a record that could be read; see :func:`problem_table`."""
+    return problem_table(CheckReport(visits.problems, 0, 0, {}, {}))
+
+
 def _rule_row(rule: RuleCount) -> tuple[str, ...]:
     state = {"error": "problem", "warning": "look"}.get(rule.severity, "good")
     return (blocks.sign(state), rule.addresses[0], f"{rule.count:,}", rule.message, rule.remedy)

@@ -236,3 +236,16 @@ def alert(heading: str, *paragraphs: str, below: Block | None = None) -> Block:
     more = below.html if below is not None else ""
     plain = "\n".join((heading, *paragraphs, *([below.text] if below is not None else [])))
     return Block(f'<div class="alert" role="alert"><h3>{escape(heading)}</h3>{said}{more}</div>', plain)
+
+
+def fold(heading: str, *blocks: Block) -> Block:
+    """Blocks that show themselves when their heading is pressed."""
+    inside = stack(*blocks)
+    html = f"<details><summary>{escape(heading)}</summary>{inside.html}</details>"
+    return Block(html, f"{heading}\n{inside.text}")
+
+
+def download(text: str, name: str, content: bytes) -> Block:
+    """A link that hands over a page held in memory; nothing is written before it is pressed."""
+    address = "data:text/html;base64," + base64.b64encode(content).decode()
+    return Block(f'<p><a href="{address}" download="{escape(name)}">{escape(text)}</a></p>', text)
