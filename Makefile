@@ -55,10 +55,11 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	@JUPYTER_CONFIG_PATH=$(CURDIR)/tools/jupyter $(BIN)/jupyter lab notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ARGS)
 endif
 
-ifneq ($(wildcard notebooks/*explore*.ipynb),)
+ifneq ($(wildcard notebooks/explorer.ipynb),)
 TARGETS += explore
-explore: $(READY)  ## try the verdict with sliders, in the browser
-	@$(BIN)/voila $(wildcard notebooks/*explore*.ipynb)
+explore: $(READY)  ## open a record in the browser: verdict, groups, one patient, report
+	@JUPYTER_CONFIG_PATH=$(CURDIR)/tools/jupyter JUPYTER_PATH=$(CURDIR)/tools/jupyter/share \
+	  $(BIN)/voila notebooks/explorer.ipynb $(ARGS)
 endif
 
 ifneq ($(wildcard benchmarks/run.py),)

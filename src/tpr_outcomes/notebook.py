@@ -75,14 +75,21 @@ def _show_problem(
     display(problem(error))  # type: ignore[no-untyped-call]
 
 
-def problem(error: TprError) -> Block:
-    """What is wrong and what to do, as a block; problems of a file as a table, each rule once."""
+def problem(error: TprError, then: str = say.MESSAGES["below"]) -> Block:
+    """What is wrong and what to do, as a block; problems of a file as a table, each rule once.
+
+    Parameters
+    ----------
+    error : TprError
+    then : str
+        What to do once it is mended.
+    """
     found = tuple(p for p in getattr(error, "problems", ()) if isinstance(p, Problem))
     lines = str(error).splitlines()
     if not found:
-        return blocks.alert(say.MESSAGES["stopped"], *lines, say.MESSAGES["below"])
+        return blocks.alert(say.MESSAGES["stopped"], *lines, then)
     table = problem_table(CheckReport(found, 0, 0, {}, {}))
-    return blocks.alert(say.MESSAGES["stopped"], lines[0], say.MESSAGES["below"], below=table)
+    return blocks.alert(say.MESSAGES["stopped"], lines[0], then, below=table)
 
 
 def problem_table(report: CheckReport) -> Block:

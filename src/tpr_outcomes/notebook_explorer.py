@@ -14,9 +14,10 @@ from typing import Any
 from tpr_outcomes import notebook
 from tpr_outcomes.analysis import AnalysisPlan, evaluate
 from tpr_outcomes.cohort.choose import Choice, chosen, offered, part_of
+from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.cohort.sources import FileContent, read_source
 from tpr_outcomes.cohort.visits import Visits, check_visits, read_visits
-from tpr_outcomes.errors import DataError, FitError, TprError
+from tpr_outcomes.errors import DataError, FitError, PlanError, TprError
 from tpr_outcomes.models.outlook import outlook
 from tpr_outcomes.reporting import blocks, bundle
 from tpr_outcomes.reporting import words_explorer as say
@@ -60,7 +61,7 @@ class _Explorer:
         self.choice = Choice()
         self.upload = w.FileUpload(description=say.OPEN["upload"], multiple=False, layout={"width": "11rem"})
         self.example = w.Button(description=say.OPEN["example"], layout={"width": "15rem"})
-        self.scale = self.dropdown(say.OPEN["scale"], [(text, key) for key, text in say.SCALES.items()])
+        self.scale = self.dropdown(say.OPEN["scale"], [(scale.label, key) for key, scale in SCALES.items()])
         self.rated = self.dropdown(say.OPEN["rated"], [(text, key) for key, text in say.TIMES.items()])
         self.views = w.ToggleButtons(options=[(text, key) for key, text in say.VIEWS.items()])
         self.status, self.message = w.HTML(), w.VBox([])
@@ -84,7 +85,10 @@ class _Explorer:
 
     def dropdown(self, text: str, options: list[Any], **more: Any) -> Any:
         """A choice from a list, its label beside it."""
-        look: dict[str, Any] = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
+        look: dict[str, Any] = {
+            "style": {"description_width": "initial"},
+            "layout": {"width": "auto", "max_width": "22rem"},
+        }
         return self.w.Dropdown(options=options, description=text, **look | more)
 
     def whole(self, text: str, value: int, least: int, most: int) -> Any:
@@ -98,8 +102,7 @@ class _Explorer:
 
     def tell(self, text: str) -> None:
         """Say where things stand; screen readers say it, too."""
-        line = blocks.text(text, kind="status")
-        self.status.value = Block(f'<div role="status">{line.html}</div>', line.text)._repr_html_()
+        self.status.value = self.said(text)._repr_html_()
 
     def guarded(self, action: Callable[[Any], None]) -> Callable[[Any], None]:
         """The action, with what goes wrong said in words and never as a traceback."""
@@ -108,7 +111,7 @@ class _Explorer:
             try:
                 action(event)
             except TprError as error:
-                self.refuse(notebook.problem(error))
+                self.refuse(notebook.problem(error, say.OPEN["mend"]))
             except Exception as error:  # its words may quote the data, so only its kind is shown
                 kind = type(error).__name__
                 self.refuse(blocks.alert(also.MESSAGES["stopped"], say.UNEXPECTED.format(kind=kind)))
@@ -139,7 +142,7 @@ class _Explorer:
         try:
             visits = read_visits(self.file, columns=columns, **told)
         except DataError as error:
-            self.refuse(notebook.problem(error), *self.ask_for_columns(told, columns))
+            self.refuse(notebook.problem(error, say.OPEN["mend"]), *self.ask_for_columns(told, columns))
             return
         named = {"columns": dict(columns)} if columns else {}
         self.take(visits, AnalysisPlan.checked({**told, **named}), say.OPEN["your_file"])
@@ -331,16 +334,28 @@ class _Explorer:
                 ends = boxes["age_low"].value, boxes["age_high"].value
                 age = age if ends == (low, high) else (float(ends[0]), float(ends[1]))
             visits = boxes["visits_low"].value, boxes["visits_high"].value
-            self.choice = Choice(age=age, visits=visits, **words)
+            choice = Choice(age=age, visits=visits, **words)
+            try:
+                chosen(result.visits, choice)
+            except PlanError as error:
+                fault.value = self.said(str(error))._repr_html_()
+                return
+            fault.value, self.choice = "", choice
             refresh()
+
+        fault = self.w.HTML()
 
         for box in boxes.values():
             box.observe(self.guarded(choose), names="value")
-        return self.w.HBox(list(boxes.values()), layout=self.row)
+        return self.w.VBox([self.w.HBox(list(boxes.values()), layout=self.row), fault])
 
     def count(self, result: Evaluation, n: int) -> Block:
         """How many patients are chosen."""
-        line = blocks.text(say.CHOOSE["patients"].format(n=f"{n:,}", of=f"{result.visits.n_patients:,}"))
+        return self.said(say.CHOOSE["patients"].format(n=f"{n:,}", of=f"{result.visits.n_patients:,}"))
+
+    def said(self, text: str) -> Block:
+        """A line that screen readers say when it changes."""
+        line = blocks.text(text, kind="status")
         return Block(f'<div role="status">{line.html}</div>', line.text)
 
 

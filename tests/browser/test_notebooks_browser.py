@@ -10,33 +10,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.browser.servers import DESK, PATIENCE, ROOT, TELEPHONE, served
 
-ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs" / "images" / "start-here.png"
-SCREEN = {"width": 1440, "height": 900}
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
-PATIENCE = 120_000
-"""Milliseconds: a machine that is busy with other tests may take its time."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def set_parameters(path: Path, parameters: str) -> None:
@@ -62,38 +47,10 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lab(clinic: Path) -> Iterator[str]:
     """Address of a JupyterLab started the way `make lab` does, without the user's own settings."""
-    port = free_port()
-    environment = os.environ | {
-        "JUPYTER_CONFIG_PATH": str(ROOT / "tools" / "jupyter"),
-        "JUPYTER_CONFIG_DIR": str(clinic / "config"),
-        "JUPYTER_DATA_DIR": str(clinic / "share"),
-        "JUPYTER_RUNTIME_DIR": str(clinic / "runtime"),
-        "IPYTHONDIR": str(clinic / "ipython"),
-        "PYTHONPATH": str(ROOT / "src"),
-    }
-    environment.pop("MPLBACKEND", None)
-    command = [sys.executable, "-m", "jupyterlab", str(clinic / "notebooks"), "--no-browser", "--allow-root"]
-    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    command += ["--LabApp.default_url=/lab/tree/00_start_here.ipynb"]
-    with (clinic / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/api", server)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(timeout=60)
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(480):
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            assert server.poll() is None, "JupyterLab ended before it began; see lab.log"
-            time.sleep(0.5)
-    pytest.fail("JupyterLab did not start")
+    options = ["--no-browser", "--allow-root", "--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    options += ["--IdentityProvider.token=", "--LabApp.default_url=/lab/tree/00_start_here.ipynb"]
+    with served("jupyterlab", str(clinic / "notebooks"), *options, home=clinic, answers="api") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +63,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page(viewport=SCREEN)
+    opened = browser.new_page(viewport=DESK)
     opened.set_default_timeout(PATIENCE)
     yield opened
     opened.close()
@@ -142,7 +99,7 @@ def test_one_press_brings_the_verdict_to_the_screen(page: Page, lab: str) -> Non
     for selector in (".tpr .q", ".tpr .badge", ".tpr .verdict", ".tpr .lights", ".tpr img"):
         found = box(page, selector)
         assert found["y"] >= 0, selector
-        assert found["y"] + found["height"] <= SCREEN["height"], f"{selector} is below the first screen"
+        assert found["y"] + found["height"] <= DESK["height"], f"{selector} is below the first screen"
     assert page.locator(".tpr .lights li").count() == 8
     assert "twitches" in (page.locator(".tpr img").first.get_attribute("alt") or "")
     assert outputs(page, "stderr") == outputs(page, "error") == 0
@@ -177,4 +134,25 @@ def test_the_lesson_answers_to_its_switches(page: Page, lab: str) -> None:
     lesson.get_by_label("Pain falls by itself").check()
     expect(marks.first).to_have_text("wrong", timeout=PATIENCE)
     expect(marks.nth(1)).to_have_text("right")
+    assert outputs(page, "stderr") == outputs(page, "error") == 0
+
+
+def test_a_telephone_shows_the_verdict_without_scrolling_sideways(page: Page, lab: str) -> None:
+    page.set_viewport_size(TELEPHONE)
+    run_all(page, f"{lab}/doc/workspaces/telephone/tree/00_start_here.ipynb")
+    page.locator(".tpr .verdict").first.wait_for()
+    expect(page.locator(IDLE)).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    if os.environ.get("TPR_PICTURES"):
+        page.locator(".tpr .verdict").first.scroll_into_view_if_needed()
+        page.wait_for_timeout(1000)
+        page.screenshot(path=PICTURE.with_stem("start-here-telephone"))
+
+
+def test_the_explorer_works_inside_jupyterlab(page: Page, lab: str) -> None:
+    run_all(page, f"{lab}/lab/workspaces/explorer/tree/explorer.ipynb")
+    page.get_by_role("button", name="Use the simulated example").click()
+    expect(page.locator(".tpr .verdict").first).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="One patient", exact=True).click()
+    expect(page.get_by_text("What usually follows").first).to_be_visible(timeout=PATIENCE)
     assert outputs(page, "stderr") == outputs(page, "error") == 0

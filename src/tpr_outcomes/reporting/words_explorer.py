@@ -18,7 +18,7 @@ OPEN = {
     "title": "Your record",
     "upload": "Open a file",
     "example": "Use the simulated example",
-    "scale": "Pain scale",
+    "scale": "Ratings are on",
     "rated": "Pain was rated",
     "promise": (
         "CSV or Excel. The file stays on this computer, and nothing is written unless you download a report."
@@ -29,11 +29,11 @@ OPEN = {
     "your_file": "Your file",
     "the_example": "The simulated example",
     "stopped": "The file cannot be used yet; what to do stands below.",
+    "mend": "Mend this in your file, save it, and open it again.",
     "columns": "Which of your columns is meant? Choose, then press the button.",
     "none": "(not chosen)",
     "again": "Read the file again",
 }
-SCALES = {"nrs": "0 to 10", "vas": "0 to 100"}
 TIMES = {"before": "before the needling", "after": "after the needling"}
 COLUMNS = {
     "patient": "Patient",
