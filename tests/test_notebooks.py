@@ -28,6 +28,7 @@ from tpr_outcomes.errors import DatasetError
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("[0-9]*.ipynb"))
+STORED = [*NAMES, "explorer"]
 WITH_DATA = [name for name in NAMES if name[:2] in ("00", "01", "02", "03", "04", "06")]
 QUICK = 'settings = {"replicates": 199}'
 """Fewer random signs than a reader gets; the verdict on the examples does not hang on them."""
@@ -62,9 +63,10 @@ def prose(name: str) -> str:
 
 def test_every_story_is_tested() -> None:
     assert list(SHORT) == NAMES
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(STORED)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_a_notebook_is_stored_without_outputs(name: str) -> None:
     """Outputs of somebody's own record must not get into the repository (docs/decisions/0020)."""
     for cell in code(name):
@@ -73,14 +75,14 @@ def test_a_notebook_is_stored_without_outputs(name: str) -> None:
     nbformat.validate(read(name))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_a_notebook_holds_no_logic_of_its_own(name: str) -> None:
     for cell in code(name):
         for node in ast.walk(ast.parse(cell.source)):
             assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_code_is_folded_and_what_may_be_changed_is_not(name: str) -> None:
     open_cells = [cell for cell in code(name) if not cell.metadata.get("jupyter", {}).get("source_hidden")]
     assert all(cell.metadata.get("tags") == ["parameters"] for cell in open_cells)
@@ -90,7 +92,7 @@ def test_code_is_folded_and_what_may_be_changed_is_not(name: str) -> None:
         assert all("#" in line for line in cell.source.splitlines() if not line.startswith("seed"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", prose(name)):
         assert (FOLDER / target).exists(), target
@@ -166,6 +168,16 @@ def test_a_notebook_runs_on_the_example(name: str) -> None:
         example = tpr.evaluate(tpr.load_example("threshold"), replicates=199)
         assert example.sentence in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.notebook
+@pytest.mark.xdist_group("shared kernel")
+@pytest.mark.parametrize("data", ["example:threshold", "../data/exmaple_threshold.csv"])
+def test_the_explorer_opens_and_says_what_is_wrong_in_its_own_place(data: str, shared_kernel: Any) -> None:
+    notebook = with_parameters("explorer", f"data = {data!r}\n{QUICK}")
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+    run(notebook, shared_kernel)
+    is_clean(notebook)
 
 
 @pytest.fixture(scope="module")

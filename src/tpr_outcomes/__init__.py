@@ -50,6 +50,8 @@ _PUBLIC = {
     "Finding": "tpr_outcomes.reporting.verdict",
     "Evaluation": "tpr_outcomes.reporting.results",
     "write_report": "tpr_outcomes.reporting.bundle",
+    "plot": "tpr_outcomes.reporting.plots_axes",
+    "plot_alt": "tpr_outcomes.reporting.plots_axes",
     # the whole flow
     "AnalysisPlan": "tpr_outcomes.analysis",
     "evaluate": "tpr_outcomes.analysis",
@@ -91,6 +93,8 @@ if TYPE_CHECKING:  # the same table again, for type checkers and editors; a test
     from tpr_outcomes.planning.simulate import simulate as simulate
     from tpr_outcomes.planning.truth import Truth as Truth
     from tpr_outcomes.reporting.bundle import write_report as write_report
+    from tpr_outcomes.reporting.plots_axes import plot as plot
+    from tpr_outcomes.reporting.plots_axes import plot_alt as plot_alt
     from tpr_outcomes.reporting.results import Evaluation as Evaluation
     from tpr_outcomes.reporting.verdict import Finding as Finding
     from tpr_outcomes.reporting.verdict import judge as judge

@@ -27,6 +27,7 @@ from tpr_outcomes.errors import PlanError, TprError
 from tpr_outcomes.planning.rates import Rate
 from tpr_outcomes.reporting import blocks
 from tpr_outcomes.reporting import words_notebook as say
+from tpr_outcomes.reporting.alt_text_notebook import attrition_alt
 from tpr_outcomes.reporting.blocks import Block
 from tpr_outcomes.reporting.bundle import write_report
 from tpr_outcomes.reporting.claim_rows import BY_ID
@@ -318,12 +319,8 @@ def attrition(visits: Visits) -> Block:
     table = found.to_frame()
     shown_seen = shown_attrition(found)["seen"]
     called = terms("twitches", visits.scale)
-    alt = say.ATTRITION["alt"].format(
-        first=_told(shown_seen.iloc[0]),
-        end=_told(shown_seen.iloc[-1]),
-        at=int(table["visit"].iloc[-1]),
-        sentence=compare_stopping(visits),
-    )
+    ends = (_told(shown_seen.iloc[0]), _told(shown_seen.iloc[-1]))
+    alt = attrition_alt(ends, int(table["visit"].iloc[-1]), compare_stopping(visits))
     drawing = as_svg(lambda: attrition_figure(table, called.unit))
     shown = blocks.picture(
         drawing, alt, title=say.ATTRITION["title"], caption=say.ATTRITION["caption"], wide=True

@@ -11,9 +11,16 @@ from tpr_outcomes.planning.power import PowerGrid
 from tpr_outcomes.planning.self_check import SelfCheck
 from tpr_outcomes.reporting import blocks
 from tpr_outcomes.reporting import words_notebook as say
+from tpr_outcomes.reporting.alt_text_notebook import (
+    ladder_alt,
+    ladder_shares,
+    lesson_alt,
+    simple_sentence,
+    study_power_alt,
+)
 from tpr_outcomes.reporting.blocks import Block
 from tpr_outcomes.reporting.plots_lesson import as_svg, ladder_figure, lesson_figure, power_figure
-from tpr_outcomes.reporting.spelling import chances, number, percent
+from tpr_outcomes.reporting.spelling import number, percent
 from tpr_outcomes.reporting.verdict import judge
 
 MOST_CLINICS = 50
@@ -35,13 +42,11 @@ def show_lesson(made: Lesson, time: Time = "line") -> Block:
     if truth.true_threshold is not None and truth.count_share < 1.0:
         seen = {"noticed": number(100 * truth.count_share), "recorded": number(truth.true_threshold)}
         about.append(say.LESSON["unseen"].format(**seen))
-    found = {"threshold": number(naive.threshold), "chances": chances(naive.p_value)}
-    simple = say.NAIVE[naive.found].format(**found)
+    simple = simple_sentence(made, time)
     lost = naive.found and truth.has_threshold and not made.near(naive.threshold)
-    off = say.LESSON["place_off"].format(threshold=found["threshold"]) if lost else ""
+    off = say.LESSON["place_off"].format(threshold=number(naive.threshold)) if lost else ""
     ours = _mark(made.ours_right, truth.has_threshold)
     theirs = "wrong" if lost else _mark(made.naive_right(time), truth.has_threshold)
-    words = {"naive": simple, "ours": f"{finding.headline}. {finding.sentence}"}
     drawing = as_svg(lambda: lesson_figure(made, time))
     return blocks.stack(
         blocks.text(" ".join(about), kind="q"),
@@ -53,7 +58,7 @@ def show_lesson(made: Lesson, time: Time = "line") -> Block:
                 kind=ours,
             ),
         ),
-        blocks.picture(drawing, say.LESSON["alt"].format(**words)),
+        blocks.picture(drawing, lesson_alt(made, time)),
     )
 
 
@@ -122,17 +127,12 @@ def controls(*, n_patients: int = 150, seed: int = 1, replicates: int = 399) -> 
 
 def show_ladder(table: pd.DataFrame) -> Block:
     """Show :func:`tpr_outcomes.planning.lesson.ladder` as a picture and a table."""
-    clinics = int(table["clinics"].iloc[0])
-    rows, said = [], []
+    rows = []
     for row in table.to_dict("records"):
-        shares = {name: percent(row[name] / clinics) for name in (*TIMES, "ours")}
-        step = say.STEPS[row["step"]]
-        rows.append((step, say.LESSON["threshold" if row["true"] else "no_threshold"], *shares.values()))
-        said.append(say.LESSON["alt_row"].format(step=step, **shares))
-    alt = say.LESSON["alt_ladder"].format(clinics=clinics, rows=" ".join(said))
-    shown = blocks.picture(
-        as_svg(lambda: ladder_figure(table)), alt, title=say.LESSON["title"], caption=say.LESSON["caption"]
-    )
+        truth = say.LESSON["threshold" if row["true"] else "no_threshold"]
+        rows.append((say.STEPS[row["step"]], truth, *ladder_shares(row).values()))
+    drawing, title, caption = as_svg(lambda: ladder_figure(table)), say.LESSON["title"], say.LESSON["caption"]
+    shown = blocks.picture(drawing, ladder_alt(table), title=title, caption=caption)
     return blocks.stack(shown, blocks.table(say.LADDER_HEADS, rows, numeric=(2, 3, 4, 5)))
 
 
@@ -151,18 +151,14 @@ def show_power(grid: PowerGrid) -> Block:
     for name, column in ends.items():
         asked[name] = 100.0 * asked[column]
     real, none = asked[asked["threshold"].notna()], asked[asked["threshold"].isna()]
-    said, rows = [], []
-    for label, part in real.groupby("label", sort=False):
-        shares = zip(part["patients"], part["share"], strict=True)
-        text = ", ".join(f"{n} patients {share:.0f}%" for n, share in shares)
-        said.append(say.PLAN["alt_row"].format(label=label, shares=text))
+    rows = []
     for (_, there), (_, absent) in zip(real.iterrows(), none.iterrows(), strict=True):
         interval = say.PLAN["interval"].format(low=f"{there['low']:.0f}", high=f"{there['high']:.0f}")
         wrong = say.PLAN["at_most"].format(share=f"{absent['share']:.0f}", high=f"{absent['high']:.0f}")
         rows.append((there["label"], str(there["patients"]), f"{there['share']:.0f}%", interval, wrong))
     shown = blocks.picture(
         as_svg(lambda: power_figure(real)),
-        say.PLAN["alt"].format(rows=" ".join(said)),
+        study_power_alt(real),
         title=say.PLAN["title"],
         caption=say.PLAN["caption"],
         wide=True,

@@ -61,6 +61,8 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
         try:
             with urllib.request.urlopen(address, timeout=5):
                 return
+        except urllib.error.HTTPError:
+            return  # it answers, if only to say no
         except (urllib.error.URLError, OSError):
             assert server.poll() is None, "the server ended before it began; see server.log"
             time.sleep(0.5)

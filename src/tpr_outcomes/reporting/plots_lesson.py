@@ -74,6 +74,24 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def panels(ax: Axes, shares: tuple[float, float], *, upright: bool = False) -> tuple[Axes, Axes]:
+    """Two panels inside an Axes, whose own frame is hidden.
+
+    Parameters
+    ----------
+    ax : Axes
+    shares : tuple of float
+        Share of the width (or height) for the first and the second; what is left lies between them.
+    upright : bool
+        One above the other instead of side by side.
+    """
+    ax.set_axis_off()
+    first, second = shares
+    if upright:
+        return ax.inset_axes((0.0, 1.0 - first, 1.0, first)), ax.inset_axes((0.0, 0.0, 1.0, second))
+    return ax.inset_axes((0.0, 0.0, first, 1.0)), ax.inset_axes((1.0 - second, 0.0, second, 1.0))
+
+
 # --- the first screen ------------------------------------------------------------------------------
 
 
@@ -88,7 +106,12 @@ def answer_figure(drawn: DosePicture, called: Terms, profile: ThresholdProfile |
         Drawn as a pale band where the verdict is a threshold.
     """
     figure = new_figure(7.2, 4.3)
-    ax = figure.subplots()
+    plot_answer(drawn, figure.subplots(), called, profile)
+    return figure
+
+
+def plot_answer(drawn: DosePicture, ax: Axes, called: Terms, profile: ThresholdProfile | None) -> Axes:
+    """Draw what :func:`answer_figure` shows on an Axes."""
     ax.axhline(0.0, color=FAINT, linewidth=0.8, zorder=0)
     if drawn.threshold is not None and profile is not None:
         ax.axvspan(profile.conf_low, profile.conf_high, color=PALE, linewidth=0, zorder=0, gid="interval")
@@ -109,7 +132,7 @@ def answer_figure(drawn: DosePicture, called: Terms, profile: ThresholdProfile |
     ax.annotate(text, (0.01, 0.01 if down else 0.99), xycoords="axes fraction", **look)
     ax.set_xlabel(fill(say.ANSWER["dose_axis"], called))
     ax.set_ylabel(fill(say.ANSWER["axis"], called))
-    return figure
+    return ax
 
 
 # --- the lesson ------------------------------------------------------------------------------------
@@ -240,7 +263,14 @@ def attrition_figure(table: pd.DataFrame, unit: str) -> Figure:
         Unit of the scale.
     """
     figure = new_figure(8.0, 4.6)
-    top, bottom = figure.subplots(2, 1, height_ratios=[1, 1.3], sharex=True)
+    plot_attrition(table, figure.subplots(), unit)
+    return figure
+
+
+def plot_attrition(table: pd.DataFrame, ax: Axes, unit: str) -> Axes:
+    """Draw what :func:`attrition_figure` shows in two panels inside an Axes."""
+    top, bottom = panels(ax, (0.40, 0.53), upright=True)
+    top.tick_params(labelbottom=False)
     top.bar(table["visit"], table["seen"], color=RULE, width=0.72, gid="seen")
     top.bar(table["visit"], table["last"], color=RED, width=0.72, gid="last")
     top.set_ylabel(say.ATTRITION["seen_axis"])
@@ -256,8 +286,11 @@ def attrition_figure(table: pd.DataFrame, unit: str) -> Figure:
     _end(bottom, again["visit"], again["change_not_last"], say.ATTRITION["change_not_last"], INK)
     bottom.set_ylabel(say.ATTRITION["change_axis"].format(unit=unit))
     bottom.set_xlabel(say.ATTRITION["visit_axis"])
-    bottom.xaxis.get_major_locator().set_params(integer=True)
-    return figure
+    ticks = table["visit"].to_numpy()
+    for panel in (top, bottom):
+        panel.set_xticks(ticks[:: 1 + ticks.size // 14])
+        panel.set_xlim(float(ticks[0]) - 0.6, float(ticks[-1]) + 0.6)
+    return ax
 
 
 def _end(ax: Axes, at: Sequence[float] | pd.Series, height: pd.Series, text: str, color: str) -> None:
@@ -282,7 +315,12 @@ def power_figure(table: pd.DataFrame) -> Figure:
         ``label, patients, share, low, high`` (percent).
     """
     figure = new_figure(8.0, 4.2)
-    ax = figure.subplots()
+    plot_study_power(table, figure.subplots())
+    return figure
+
+
+def plot_study_power(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Draw what :func:`power_figure` shows on an Axes."""
     looks = (
         (BLUE, "o", "solid"),
         (GREEN, "s", DASHED),
@@ -301,4 +339,4 @@ def power_figure(table: pd.DataFrame) -> Figure:
     ax.set_xticks(sorted(set(table["patients"])))
     ax.set_xlabel(say.PLAN["patients_axis"])
     ax.set_ylabel(say.PLAN["share_axis"])
-    return figure
+    return ax
