@@ -60,7 +60,16 @@ EVENTS = pd.DataFrame(
     }
 )
 PATIENTS = pd.DataFrame({"patient": ["Q-17", "Nobody"], "age": [44, 50], "exercise": [2.5, 1]})
-GOOD = {"sites": SITES, "diary": DIARY, "events": EVENTS, "patients": PATIENTS}
+SCORES = pd.DataFrame(
+    {
+        "patient": ["Q-17", "Q-17", "Roe", "Q-17"],
+        "visit": [1, 3, 1, 1],
+        "instrument": ["NDI", "ndi", "Headache Impact Test HIT-6 (36 to 78)", "nrs"],
+        "score": [46, 30, 61, 4],
+        "moment": ["", "", "", "right after"],
+    }
+)
+GOOD = {"sites": SITES, "diary": DIARY, "events": EVENTS, "patients": PATIENTS, "scores": SCORES}
 
 
 def read(**changed: Any) -> Record:
@@ -324,6 +333,30 @@ def test_the_page_has_every_column_of_the_tables() -> None:
     said = [(table.strip(" `"), column.strip(" `"), about.strip()) for table, column, about in rows]
     columns = [(name, field) for name, schema in SCHEMAS.items() for field in schema.fields]
     assert said == [(name, field.name, field.about) for name, field in columns]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("score", 101, "score_outside_instrument"),
+        ("score", "about 40", "not_a_number"),
+        ("instrument", "my own", "word_unknown"),
+        ("visit", 9, "unknown_visit"),
+        ("moment", "during", "word_unknown"),
+    ],
+)
+def test_scores_are_held_to_their_instrument(column: str, value: object, rule: str) -> None:
+    record = read(scores=spoiled("scores", column, value))
+    assert rule in {problem.rule for problem in record.errors("scores")}
+    assert record.scores is None
+    assert record.visits.n_visits == 5
+
+
+def test_scores_come_with_the_name_of_their_instrument() -> None:
+    scores = read().scores
+    assert scores is not None
+    assert sorted(scores["instrument"]) == ["hit6", "ndi", "ndi", "nrs"]
+    assert scores.set_index(["instrument", "visit"]).loc[("nrs", 1), "moment"] == "after"
 
 
 def test_a_record_says_what_it_has() -> None:

@@ -1,4 +1,4 @@
-"""Record: the visits, and whatever else a clinic wrote down: sites, diary, events, patients."""
+"""Record: the visits, and whatever else a clinic wrote down: sites, diary, events, patients, scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Record:
     ----------
     visits : Visits
         One row per patient and visit.
-    sites, diary, events, patients : DataFrame or None
+    sites, diary, events, patients, scores : DataFrame or None
         The optional tables as :mod:`tpr_outcomes.cohort.tables` reads them, with the patient codes and visit
         numbers of ``visits``; None where a table is not there or has to be mended first.
     problems : mapping of str to tuple of Problem
@@ -31,6 +31,7 @@ class Record:
     diary: pd.DataFrame | None = None
     events: pd.DataFrame | None = None
     patients: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None
     problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def table(self, name: str) -> pd.DataFrame | None:
@@ -42,6 +43,7 @@ class Record:
             "diary": self.diary,
             "events": self.events,
             "patients": self.patients,
+            "scores": self.scores,
         }[name]
         return found
 

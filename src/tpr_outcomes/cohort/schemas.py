@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tpr_outcomes.cohort.scales import SCALES
+
 Kind = Literal["patient", "visit", "date", "number", "count", "yes_no", "word", "label"]
 
 
@@ -174,6 +176,7 @@ EVENT_KINDS: dict[str, tuple[str, ...]] = {
     "advice": ("recommendation",),
     "relapse": ("flare", "recurrence"),
     "injury": (),
+    "visit_reason": ("reason for visit", "visit type"),
 }
 EVENT_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "adverse_event": {
@@ -211,6 +214,12 @@ EVENT_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "relapse": {"yes": ("some",), "other": ()},
     "injury": {"yes": ("some",), "other": ()},
+    "visit_reason": {
+        "tune-up": ("tune up", "tuneup", "maintenance", "booster", "planned"),
+        "symptoms": ("pain", "flare", "relapse"),
+        "course": ("initial", "first", "course of treatment", "taper"),
+        "other": (),
+    },
 }
 """What an event may be, by kind; "none" goes with each: it was asked for, and there was none."""
 NONE_WORDS = ("none", "no", "0", "nothing")
@@ -246,5 +255,33 @@ PATIENTS = Schema(
     ),
     key=("patient",),
 )
-SCHEMAS: dict[str, Schema] = {schema.name: schema for schema in (SITES, DIARY, EVENTS, PATIENTS)}
+SCORES = Schema(
+    "scores",
+    "one questionnaire at one visit",
+    (
+        _PATIENT,
+        _VISIT,
+        _DATE,
+        Field(
+            "instrument",
+            "word",
+            "which one, by its name in docs/methods/scales.md",
+            words={name: (scale.label,) for name, scale in SCALES.items()},
+            required=True,
+            filled=True,
+        ),
+        Field("score", "number", "score in points of the instrument", low=-float("inf"), required=True),
+        Field(
+            "moment",
+            "word",
+            "before or right after that visit's needling; blank: before",
+            words={"before": ("pre",), "after": ("post", "right after")},
+        ),
+        Field("recall_days", "number", "days the question looks back on", high=366.0),
+        _REPORTER,
+    ),
+    key=("patient", "visit", "instrument", "moment"),
+    when=("visit", "date"),
+)
+SCHEMAS: dict[str, Schema] = {schema.name: schema for schema in (SITES, DIARY, EVENTS, PATIENTS, SCORES)}
 """The optional tables by name."""

@@ -46,7 +46,7 @@ __all__ = [
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-TABLES = ("sites", "diary", "events", "patients")
+TABLES = ("sites", "diary", "events", "patients", "scores")
 """Optional tables of a record, beside the visits: sheets of these names are read as such."""
 _DELIMITERS = ",;\t"
 _SEPARATOR_LINE = 16

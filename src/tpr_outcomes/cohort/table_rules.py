@@ -18,6 +18,7 @@ from tpr_outcomes.cohort.dates import Bools
 from tpr_outcomes.cohort.fields import KEPT
 from tpr_outcomes.cohort.names import nearest_known, plain_name
 from tpr_outcomes.cohort.problems import Problem, cell, cells, not_a_number, whole
+from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.cohort.schemas import EVENT_WORDS, Field
 from tpr_outcomes.cohort.table_cells import UNKNOWN, TableCells
 from tpr_outcomes.cohort.value_rules import FREE_TEXT_LENGTH
@@ -389,6 +390,22 @@ def what_blank(table: TableCells) -> list[Problem]:
     return cells(table.cells, "what", mask, rule="what_blank", message=message, remedy=remedy)
 
 
+def score_outside_instrument(table: TableCells) -> list[Problem]:
+    """Find scores outside the range of their instrument."""
+    named = [SCALES.get(word or "") for word in table.word("instrument")]
+    low = np.array([scale.minimum if scale else -np.inf for scale in named])
+    high = np.array([scale.maximum if scale else np.inf for scale in named])
+    score = table.cells.numbers["score"]
+    return cells(
+        table.cells,
+        "score",
+        (score < low) | (score > high),
+        rule="score_outside_instrument",
+        message="score is {seen}, outside the range of its instrument.",
+        remedy="Correct the score, or name the instrument that was used.",
+    )
+
+
 RULES: tuple[Rule, ...] = (
     lambda table: file_rules.duplicate_column(table.cells),
     lambda table: file_rules.encoding_guessed(table.cells),
@@ -411,5 +428,6 @@ LINKED: dict[str, tuple[Rule, ...]] = {
     "diary": _TIMED,
     "events": (*_TIMED[:3], what_unknown, what_blank),
     "patients": (unknown_patient, duplicate_row),
+    "scores": (*_TIMED, score_outside_instrument),
 }
 """Rules that need the columns of their table to be there."""

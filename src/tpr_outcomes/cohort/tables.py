@@ -1,9 +1,9 @@
 """Reading a whole record: the visits, and the optional tables that say more of them.
 
 The visits are read as ever. Each optional table is a sheet of the same workbook under its own name
-(``sites``, ``diary``, ``events``, ``patients``), a file of that name in the same folder where a folder is
-named, or a file of its own. A table with an error is not used and nothing else changes; what is wrong is
-kept with the record.
+(``sites``, ``diary``, ``events``, ``patients``, ``scores``), a file of that name in the same folder where a
+folder is named, or a file of its own. A table with an error is not used and nothing else changes; what is
+wrong is kept with the record.
 """
 
 from __future__ import annotations

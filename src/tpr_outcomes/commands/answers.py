@@ -15,6 +15,7 @@ from tpr_outcomes.commands.screen import (
     EventsFile,
     PatientsFile,
     PlanFile,
+    ScoresFile,
     Sheet,
     SitesFile,
     Source,
@@ -47,6 +48,7 @@ def evaluate(
     diary: DiaryFile = None,
     events: EventsFile = None,
     patients: PatientsFile = None,
+    scores: ScoresFile = None,
 ) -> None:
     """Test the record and write a report: report.html, verdict.json, tables, figures, manifest."""
     from tpr_outcomes import analysis
@@ -59,7 +61,7 @@ def evaluate(
     )
     with progress_bar() as tell:
         tell("reading", 0.0)
-        tables = tables_given(sites, diary, events, patients)
+        tables = tables_given(sites, diary, events, patients, scores)
         record, settings = analysis.open_tables(
             source, settings, columns=columns_map(columns), sheet=sheet, tables=tables
         )

@@ -16,6 +16,7 @@ from tpr_outcomes.commands.screen import (
     EventsFile,
     PatientsFile,
     PlanFile,
+    ScoresFile,
     Sheet,
     SitesFile,
     Source,
@@ -54,6 +55,7 @@ def check(
     diary: DiaryFile = None,
     events: EventsFile = None,
     patients: PatientsFile = None,
+    scores: ScoresFile = None,
 ) -> None:
     """List everything that is wrong with a file, and what to do about each."""
     from tpr_outcomes import analysis
@@ -61,7 +63,7 @@ def check(
     from tpr_outcomes.reporting.one_file import require_free, write_whole
 
     settings = analysis.AnalysisPlan.load(plan)
-    tables = tables_given(sites, diary, events, patients)
+    tables = tables_given(sites, diary, events, patients, scores)
     mapping = columns_map(columns)
     if fix_map:
         print(analysis.propose_columns(source, settings, columns=mapping, sheet=sheet), end="")

@@ -48,6 +48,10 @@ ColumnsFile = Annotated[
 SitesFile = Annotated[
     Path | None, typer.Option("--sites", help="Table of sites: one row per muscle and visit.")
 ]
+ScoresFile = Annotated[
+    Path | None,
+    typer.Option("--scores", help="Table of questionnaire scores by visit."),
+]
 DiaryFile = Annotated[Path | None, typer.Option("--diary", help="Table of diary entries after visits.")]
 EventsFile = Annotated[
     Path | None, typer.Option("--events", help="Table of adverse events, other treatments, medicine, advice.")
@@ -69,10 +73,14 @@ def columns_map(path: Path | None) -> Columns | None:
 
 
 def tables_given(
-    sites: Path | None, diary: Path | None, events: Path | None, patients: Path | None
+    sites: Path | None,
+    diary: Path | None,
+    events: Path | None,
+    patients: Path | None,
+    scores: Path | None,
 ) -> dict[str, str]:
     """Files of optional tables that were named."""
-    given = {"sites": sites, "diary": diary, "events": events, "patients": patients}
+    given = {"sites": sites, "diary": diary, "events": events, "patients": patients, "scores": scores}
     return {name: str(path) for name, path in given.items() if path is not None}
 
 
