@@ -9,7 +9,7 @@ import pytest
 from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError, PlanError
-from tpr_outcomes.inference.relapse import analyse_relapse, is_tune_up, relapse_spells
+from tpr_outcomes.inference.relapse import analyse_relapse, relapse_spells
 from tpr_outcomes.inference.tuneup import analyse_tuneups
 
 
@@ -74,12 +74,10 @@ def test_a_scale_that_runs_the_other_way() -> None:
         relapse_spells(visits_of(table, scale=SCALES["lefs"]))
 
 
-@pytest.mark.parametrize(
-    ("reason", "expected"),
-    [("Tune-up", 1.0), ("maintenance visit", 1.0), ("pain back", 0.0), ("", math.nan), (None, math.nan)],
-)
-def test_words_for_a_tune_up(reason: object, expected: float) -> None:
-    assert is_tune_up(reason) == pytest.approx(expected, nan_ok=True)
+def test_a_relapse_that_was_noted_counts_beside_the_ratings() -> None:
+    visits = one([8, 4, 4, 4, math.nan, 4])
+    noted = [False, False, False, False, True, False]  # between the ratings at visits 4 and 6
+    assert [row[:3] for row in spells_of(visits, noted=noted)] == [(2.0, 3.0, False), (3.0, 5.0, True)]
 
 
 def test_nobody_responds_is_said() -> None:
@@ -108,7 +106,7 @@ def clinic(n: int = 80, *, effect: float = 0.0, seed: int = 7) -> pd.DataFrame:
 
 
 def test_estimates_of_a_clinic_carry_their_counts() -> None:
-    found = analyse_relapse(visits_of(clinic()), threshold=30.0, reasons=["tune-up", "pain"] * 480)
+    found = analyse_relapse(visits_of(clinic()), threshold=30.0, planned=[1.0, 0.0] * 480)
     ten = found.get("per_ten")
     assert ten.conf_low < 1.0 < ten.conf_high  # dose does nothing here
     assert ten.note.endswith("relapses")
@@ -140,7 +138,7 @@ def test_without_flares_left_alone_only_the_reason_is_given() -> None:
     found = analyse_tuneups(visits_of(table))
     assert found.left_alone == 0
     assert "0 with one left alone" in found.get("excess").note
-    assert "0 patients were rated twice without needling in between" in found.get("excess_regression").note
+    assert "0 patients were rated as high without needling" in found.get("excess_regression").note
 
 
 def test_pain_rated_after_the_needling_is_refused() -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tpr_outcomes.cohort.derive import changes, ratings
 from tpr_outcomes.cohort.instruments import ImportantDifference
@@ -34,8 +33,6 @@ FEWEST_SIDE = 5
 """Relapses needed on each side where two groups of intervals are compared."""
 DOSE_STEP = 10.0
 """Units of dose to which the rate ratio refers."""
-TUNE_UP = ("tune-up", "tune up", "tuneup", "maintenance", "planned", "booster")
-"""Beginnings of a visit's reason that say it was planned to keep relief, not led by symptoms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +116,8 @@ def analyse_relapse(
     *,
     dose: str = "twitches",
     threshold: float | None = None,
-    reasons: Sequence[str] | None = None,
+    planned: ArrayLike | None = None,
+    noted: ArrayLike | None = None,
     percent: float = 30.0,
     level: float = 0.95,
 ) -> Relapse:
@@ -132,9 +130,12 @@ def analyse_relapse(
         Column of counts to add up.
     threshold : float, optional
         Cumulative dose past which relapse is compared with before; None: per ten units only.
-    reasons : sequence of str, optional
-        Why each visit took place, in the order of ``visits.table``; tune-ups are those that begin with one of
-        :data:`TUNE_UP`.
+    planned : array_like, optional
+        Of each row of ``visits.table``: 1 where the visit was a planned tune-up, 0 where it was for another
+        reason, NaN where none is recorded.
+    noted : array_like of bool, optional
+        Of each row: whether a relapse was noted at the visit or since the one before; it counts beside the
+        ratings.
     percent : float, optional
         Improvement that counts, percent of the first rating; the scale must cite it.
     level : float, optional
@@ -159,7 +160,7 @@ def analyse_relapse(
     Andersen–Gill with Efron's ties and a sandwich over patients
     (:func:`tpr_outcomes.inference.recurrent.andersen_gill`), on time since the first visit.
     """
-    spells = relapse_spells(visits, dose=dose, reasons=reasons, percent=percent)
+    spells = relapse_spells(visits, dose=dose, planned=planned, noted=noted, percent=percent)
     course = mean_cumulative(spells.start, spells.stop, spells.relapse, spells.patient, level=level)
     known = {"per_ten": spells.dose / DOSE_STEP}
     if threshold is not None:
@@ -222,14 +223,15 @@ def relapse_spells(
     visits: Visits,
     *,
     dose: str = "twitches",
-    reasons: Sequence[str] | None = None,
+    planned: ArrayLike | None = None,
+    noted: ArrayLike | None = None,
     percent: float = 30.0,
 ) -> Spells:
     """Lay out who was at risk of a relapse when, with what they had had by then.
 
     Parameters
     ----------
-    visits, dose, reasons, percent
+    visits, dose, planned, noted, percent
         As in :func:`analyse_relapse`.
 
     Returns
@@ -260,19 +262,18 @@ def relapse_spells(
     total[outcomes.row] = outcomes.dose_before
     opens = np.flatnonzero(np.diff(table["patient"].to_numpy(), prepend=-1))
     least = margin.value if margin else 0.0
+    said = np.zeros(len(table), dtype=bool) if noted is None else np.asarray(noted, dtype=bool)
     found: list[tuple[int, int, bool, float]] = []
     for start, stop in zip(opens, np.append(opens[1:], len(table)), strict=True):
         rated = start + np.flatnonzero(np.isfinite(pain[start:stop]) & np.isfinite(time[start:stop]))
-        found += _course(rated.tolist(), pain, held, least)
+        found += _course(rated.tolist(), pain, held, least, said)
     found = [row for row in found if time[row[1]] > time[row[0]]]
     if not found:
         raise FitError(f"Nobody improved by {percent:g}% at two ratings in a row and was rated again.")
     before, after = (np.array([row[k] for row in found], dtype=np.int64) for k in (0, 1))
     patient = table["patient"].to_numpy()[after]
     first = first_rows(table["patient"].to_numpy())
-    planned = np.full(len(table), math.nan)
-    if reasons is not None:
-        planned = np.array([is_tune_up(reason) for reason in reasons])
+    tuned = np.full(len(table), math.nan) if planned is None else np.asarray(planned, dtype=np.float64)
     return Spells(
         patient=patient,
         start=time[before] - time[first[before]],
@@ -281,7 +282,7 @@ def relapse_spells(
         dose=total[after],
         pain=pain[before],
         best=np.array([row[3] for row in found]),
-        tuned=planned[before],
+        tuned=tuned[before],
         row=after,
         n_responders=int(np.unique(patient).size),
         in_weeks="weeks" in table,
@@ -290,20 +291,17 @@ def relapse_spells(
     )
 
 
-def is_tune_up(reason: object) -> float:
-    """Return 1 for a planned tune-up, 0 for another reason, NaN where none is recorded."""
-    if not isinstance(reason, str) or not reason.strip():
-        return math.nan
-    return float(reason.strip().lower().startswith(TUNE_UP))
-
-
-def _course(rated: list[int], pain: Array, held: Bools, least: float) -> list[tuple[int, int, bool, float]]:
+def _course(
+    rated: list[int], pain: Array, held: Bools, least: float, noted: Bools
+) -> list[tuple[int, int, bool, float]]:
     """Intervals at risk of one patient: rows of their ends, whether a relapse ends it, best rating so far."""
     found: list[tuple[int, int, bool, float]] = []
     at_risk, best = False, math.inf
     for previous, row in itertools.pairwise(rated):
         if at_risk:
-            relapse = bool(not held[row] and pain[row] >= best + least)
+            relapse = bool(
+                (not held[row] and pain[row] >= best + least) or noted[previous + 1 : row + 1].any()
+            )
             found.append((previous, row, relapse, best))
             best = min(best, float(pain[row]))
             at_risk = not relapse

@@ -2,8 +2,8 @@ r"""When pain has come back: does a tune-up bring more relief than the flare sho
 
 A flare is noticed because pain is high, so the next rating is lower on average whatever is done (regression
 to the mean). What counts is the fall beyond that. Two ways to subtract it: flares of the same height that
-were left alone, and what ratings fall by between visits without needling at which pain was as far above the
-patient's usual. The fall by itself is given only beside them.
+were left alone, and what ratings as far above the patient's usual fall by without needling. The fall by
+itself is given only beside them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from tpr_outcomes.inference.relapse import relapse_spells
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+REACHED = 0.9
+"""Share of the needled flares whose height a rating has to reach to teach what they fall by themselves."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,10 @@ def analyse_tuneups(visits: Visits, *, percent: float = 30.0, level: float = 0.9
 
     Notes
     -----
-    Expected fall: least squares of the fall on the height above usual, its square and the usual, over ratings
-    of responders that are followed by another without needling in between; its error goes into the interval
+    Expected fall: least squares of the fall on the height above usual and the usual, over ratings of
+    responders as high above it as nine in ten of the needled flares, and followed by another without needling
+    in between; nothing is learned from lower ratings, for falls need not be proportional to height. Its error
+    goes into the interval
     (patients as the unit of chance: the sum of squares of both parts of each one's influence). The usual is
     the mean of the patient's ratings since the response, this one left out.
     """
@@ -180,18 +186,21 @@ def _excess(rows: _Falls, level: float) -> Estimate:
 def _beyond_regression(rows: _Falls, level: float) -> list[Estimate]:
     """Fall of needled flares less what their height alone lets expect, and that expectation."""
     names = ("excess_regression", "expected_fall")
-    quiet, tuned = ~rows.needled, rows.flare & rows.needled
+    tuned = rows.flare & rows.needled
+    high = rows.above >= (np.quantile(rows.above[tuned], 1.0 - REACHED) if tuned.any() else math.inf)
+    quiet = ~rows.needled & high
     people = [int(np.unique(rows.patient[keep]).size) for keep in (quiet, tuned)]
     if min(people) < FEWEST_PATIENTS or np.ptp(rows.above[quiet]) == 0:
         reason = (
-            f"{people[0]} patients were rated twice without needling in between and {people[1]} had a "
+            f"{people[0]} patients were rated as high without needling before the next rating and "
+            f"{people[1]} had a "
             f"needled flare; {FEWEST_PATIENTS} of each are needed"
         )
         return [
             not_estimated(name, n_rows=int(tuned.sum()), n_patients=min(people), reason=reason)
             for name in names
         ]
-    design = np.column_stack([np.ones(rows.above.size), rows.above, rows.usual, rows.above**2])
+    design = np.column_stack([np.ones(rows.above.size), rows.above, rows.usual])
     theta, part = weighted_regression(
         rows.fall[quiet], design[quiet], np.ones(int(quiet.sum())), rows.patient[quiet], small_sample=True
     )

@@ -279,7 +279,7 @@ CLAIMS: tuple[Claim, ...] = (
         "after which the pain cycle is disturbed",
         "B",
         "How often pain comes back after the threshold was passed, against before.",
-        ("visits: pain", "events: relapse"),
+        ("visits: pain, twitches (and events: relapse)",),
         "ratings after the course ended",
         "Pain comes back as often on both sides.",
     ),
@@ -307,8 +307,8 @@ CLAIMS: tuple[Claim, ...] = (
         "If the pain comes back, tune-ups",
         "B",
         "Relief after a tune-up against the course of a flare left alone.",
-        ("visits: reason", "events: relapse"),
-        "when pain came back and which visits were tune-ups",
+        ("visits: pain, twitches, sought, insertions",),
+        "ratings of flares, needled and left alone",
         "No more relief than flares show by themselves.",
     ),
     Claim(
@@ -316,8 +316,8 @@ CLAIMS: tuple[Claim, ...] = (
         "tune-ups “prevent injuries”",
         "C",
         "Rate of new episodes with planned tune-ups against visits when it hurts.",
-        ("visits: reason", "events: relapse, injury"),
-        "long follow-up with new episodes",
+        ("visits: pain", "events: visit_reason, what (and relapse, injury)"),
+        "why each visit took place, over a long time",
         "The interval of the rate ratio holds 1.",
         (
             Known(

@@ -19,6 +19,7 @@ from tpr_outcomes.reporting import (
     claims_course,
     claims_procedure,
     claims_regions,
+    claims_relapse,
     claims_soreness,
     claims_twitches,
 )
@@ -54,6 +55,7 @@ REGISTRY: dict[str, Analysis] = collect(
     claims_soreness.ANALYSES,
     claims_procedure.ANALYSES,
     claims_twitches.ANALYSES,
+    claims_relapse.ANALYSES,
     claims_regions.ANALYSES,
 )
 """The analysis of each claim that has one."""

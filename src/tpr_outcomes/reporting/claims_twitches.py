@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tpr_outcomes.cohort.record import Record
 from tpr_outcomes.cohort.visits import Visits
@@ -39,14 +40,24 @@ def with_site_insertions(record: Record) -> Visits:
     return visits.with_table(visits.table.assign(insertions=np.array(given, dtype=np.float64)))
 
 
+def right_after(record: Record) -> NDArray[np.float64] | None:
+    """Return the rating right after each visit's needling, where the scores hold one on the same scale."""
+    scores, table = record.scores, record.visits.table
+    if scores is None or "moment" not in scores:
+        return None
+    rows = scores[(scores["moment"] == "after") & (scores["instrument"] == record.visits.scale.name)]
+    if rows.empty:
+        return None
+    said = dict(zip(zip(rows["patient"], rows["visit"], strict=True), rows["score"], strict=True))
+    keys = zip(table["patient"], table["visit"], strict=True)
+    return np.array([said.get(key, math.nan) for key in keys], dtype=np.float64)
+
+
 def essential_of(basis: Basis) -> Essential | str:
     """Compare visits with and without a twitch; why not, where the record cannot."""
     visits = with_site_insertions(basis.record)
-    after = None
-    if recorded(visits, "pain_after"):
-        after = visits.table["pain_after"].to_numpy(dtype=np.float64)
     try:
-        return analyse_essential(visits, pain_after=after)
+        return analyse_essential(visits, pain_after=right_after(basis.record))
     except (FitError, PlanError) as problem:
         return _reason(str(problem))
 
