@@ -1,8 +1,8 @@
 """Which problems? Relief by region of the body, each pulled towards the rest. Claims C20 and C24.
 
 The excess of a region is the relief that goes with the doses given there, beyond time in that region: every
-region has a course of its own in the model. It is not an excess over sham or over people who were not needled;
-nobody in a record of one clinic can show that.
+region has a course of its own in the model. It is not an excess over sham or over people who were not
+needled; nobody in a record of one clinic can show that.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tpr_outcomes.cohort.visits import Visits, first_rows
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.shrinkage import FEWEST_GROUPS, Pooled, partial_pool
 from tpr_outcomes.inference.threshold import robust_slopes
@@ -59,17 +60,15 @@ class RegionRelief:
         })  # fmt: skip
 
 
-def relief_by_region(working: Working, regions: pd.Series, *, unit: str, level: float = 0.95) -> RegionRelief:
+def relief_by_region(working: Working, visits: Visits, *, level: float = 0.95) -> RegionRelief:
     """Estimate the relief that goes with the dose in each region, and pool partially.
 
     Parameters
     ----------
     working : Working
         Background and covariance of the ratings.
-    regions : Series of str
-        Region of each row of the visits table.
-    unit : str
-        Of the scale.
+    visits : Visits
+        The record it came from, with a column ``region``.
     level : float, optional
 
     Returns
@@ -83,13 +82,13 @@ def relief_by_region(working: Working, regions: pd.Series, *, unit: str, level: 
 
     Notes
     -----
-    Joint generalised least squares: a slope of the cumulative dose in each region, beside a level and a trend in
-    log(1 + time) of each region, under the background of the verdict; patient-robust errors. A patient's region
-    is that of the first visit.
+    Joint generalised least squares: a slope of the cumulative dose in each region, beside a level and a trend
+    in log(1 + time) of each region, under the background of the verdict; patient-robust errors. A patient's
+    region is that of the first visit.
     """
     ratings = working.ratings
-    opens = ratings._panel.first[ratings.row]
-    label = regions.fillna("").astype(str).str.strip().str.lower().to_numpy()[opens]
+    opens = first_rows(visits.table["patient"].to_numpy())[ratings.row]
+    label = visits.table["region"].fillna("").astype(str).str.strip().str.lower().to_numpy()[opens]
     names, code, patients = _groups(label, ratings.patient)
     if len(names) < FEWEST_GROUPS:
         raise FitError(
@@ -107,7 +106,7 @@ def relief_by_region(working: Working, regions: pd.Series, *, unit: str, level: 
     dose = float(np.median(last))
     scale = dose / working.unit
     pooled = partial_pool(found[:k] * scale, errors[:k] * scale, level=level)
-    return RegionRelief(names, patients, pooled, dose, unit)
+    return RegionRelief(names, patients, pooled, dose, visits.scale.unit)
 
 
 def _groups(
@@ -115,13 +114,13 @@ def _groups(
 ) -> tuple[tuple[str, ...], NDArray[np.int64], tuple[int, ...]]:
     """Names of the groups, the group of each rating, and patients per group."""
     one = pd.DataFrame({"patient": patient, "label": label}).drop_duplicates("patient")
-    counts = one["label"].value_counts()
+    counts = {str(name): int(count) for name, count in one["label"].value_counts().items()}
     large = sorted(name for name, count in counts.items() if name and count >= FEWEST_PATIENTS)
-    rest = int(counts.sum() - counts[large].sum())
+    rest = sum(counts.values()) - sum(counts[name] for name in large)
     names = [*large, OTHER] if rest >= FEWEST_PATIENTS else large
     place = {name: number for number, name in enumerate(large)}
     code = np.array([place.get(name, len(large)) for name in label], dtype=np.int64)
     if rest < FEWEST_PATIENTS:  # too few to be a group of their own: they keep the common course and no slope
         code[code == len(large)] = -1
-    patients = tuple(int(counts[name]) if name in place else rest for name in names)
+    patients = tuple(counts[name] if name in place else rest for name in names)
     return tuple(names), code, patients

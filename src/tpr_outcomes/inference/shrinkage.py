@@ -1,8 +1,8 @@
 r"""Several groups, one scale: what each shows once the others are taken into account (partial pooling).
 
-A group's own estimate is noisy, and the best of several groups is best partly by luck. Each is therefore pulled
-towards the mean of all by as much as its noise is large beside the true differences between groups. No group is
-shown without it.
+A group's own estimate is noisy, and the best of several groups is best partly by luck. Each is therefore
+pulled towards the mean of all by as much as its noise is large beside the true differences between groups. No
+group is shown without it.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ def partial_pool(estimate: ArrayLike, std_error: ArrayLike, *, level: float = 0.
     Notes
     -----
     :math:`y_j\sim N(\theta_j, s_j^2)`, :math:`\theta_j\sim N(\mu,\tau^2)`, REML for :math:`\tau^2`.
-    :math:`\hat\mu` with Hartung & Knapp's variance (2001, doi:10.1002/sim.1009), never below the usual one, and
-    t on k - 1. Prediction :math:`\lambda_j y_j+(1-\lambda_j)\hat\mu`,
+    :math:`\hat\mu` with Hartung & Knapp's variance (2001, doi:10.1002/sim.1009), never below the usual one,
+    and t on k - 1. Prediction :math:`\lambda_j y_j+(1-\lambda_j)\hat\mu`,
     :math:`\lambda_j=\tau^2/(\tau^2+s_j^2)`, variance
-    :math:`\lambda_js_j^2+(1-\lambda_j)^2\mathrm{var}(\hat\mu)+\mathrm{var}(\lambda_j)(y_j-\hat\mu)^2`; the last
-    term is Morris's (1983, doi:10.1080/01621459.1983.10477920) for not knowing :math:`\tau^2`, with
+    :math:`\lambda_js_j^2+(1-\lambda_j)^2\mathrm{var}(\hat\mu)+\mathrm{var}(\lambda_j)(y_j-\hat\mu)^2`; the
+    last term is Morris's (1983, doi:10.1080/01621459.1983.10477920) for not knowing :math:`\tau^2`, with
     :math:`\mathrm{var}(\lambda_j)\approx 2(1-\lambda_j)^2/(k-3)` (k of 4 or more, else k - 3 is taken as 1).
     """
     y, s = np.asarray(estimate, dtype=np.float64), np.asarray(std_error, dtype=np.float64)
