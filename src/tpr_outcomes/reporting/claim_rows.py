@@ -367,7 +367,7 @@ CLAIMS: tuple[Claim, ...] = (
         "headaches (migraines and tension-type …)",
         "C",
         "Headache days with needling against without.",
-        ("diary: headache_days", "a comparison group"),
+        ("scores: instrument, score (headache_days, hit6)", "a comparison group"),
         "headache days of people who were not needled",
         "No fewer headache days.",
         (
@@ -384,7 +384,7 @@ CLAIMS: tuple[Claim, ...] = (
         "fibromyalgia",
         "C",
         "Change of the fibromyalgia score with needling against without.",
-        ("visits: fiq", "a comparison group"),
+        ("scores: instrument, score (fiqr, fiq)", "a comparison group"),
         "scores of people who were not needled",
         "The excess is below 14%.",
         (
@@ -421,7 +421,7 @@ CLAIMS: tuple[Claim, ...] = (
         "alleviate musculoskeletal pain",
         "B/C",
         "Relief beyond the natural course and beyond sham.",
-        ("visits: two ratings before treatment", "a comparison group"),
+        ("scores: instrument, score", "two ratings before treatment", "a comparison group"),
         "the course of people who were not needled",
         "The interval holds 0, or lies below what matters.",
         (

@@ -1,0 +1,80 @@
+"""The forest plot of regions: a result goes in, the Axes come out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tpr_outcomes.inference.regions import RegionRelief
+from tpr_outcomes.reporting import words_regions as say
+from tpr_outcomes.reporting.plot_style import BLUE, FAINT, INK, RULE, SOFT
+from tpr_outcomes.reporting.spelling import Terms, capital, number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_regions(result: RegionRelief, ax: Axes, called: Terms) -> Axes:
+    """Draw each region's own and shrunken estimate, and the mean of all.
+
+    Parameters
+    ----------
+    result : RegionRelief
+    ax : Axes
+    called : Terms
+        Names of dose and outcome.
+
+    Returns
+    -------
+    Axes
+        Regions from top to bottom by their shrunken estimate, most relief first; the mean at the bottom.
+    """
+    pooled = result.pooled
+    order = np.argsort(pooled.shrunken, kind="stable")
+    height = np.arange(order.size, 0, -1, dtype=np.float64)
+    ax.axvline(0.0, color=RULE, linewidth=1.2, zorder=0)
+    ax.axvline(pooled.mean, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+    ax.hlines(
+        height, pooled.conf_low[order], pooled.conf_high[order], color=BLUE, linewidth=2.0, gid="interval"
+    )
+    ax.plot(
+        pooled.estimate[order], height, "o", markersize=7, markerfacecolor="white", markeredgecolor=SOFT,
+        markeredgewidth=1.4, gid="own", zorder=2,
+    )  # fmt: skip
+    ax.plot(pooled.shrunken[order], height, "o", markersize=8, color=BLUE, gid="shrunken", zorder=3)
+    ends = [pooled.mean_low, pooled.mean, pooled.mean_high, pooled.mean]
+    ax.fill(ends, [0.0, 0.22, 0.0, -0.22], color=INK, gid="mean", zorder=3)
+    labels = [
+        f"{capital(result.names[i])}\n{say.FOREST['patients'].format(n=result.patients[i])}" for i in order
+    ]
+    ax.set_yticks([*height, 0.0], [*labels, capital(say.FOREST["mean"])])
+    ax.set_ylim(-0.7, order.size + 0.6)
+    ax.set_xlabel(capital(say.FOREST["axis"].format(outcome=called.outcome, unit=called.unit)))
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def regions_alt(result: RegionRelief, called: Terms) -> str:
+    """Say what the forest plot shows, from the numbers it draws."""
+    pooled = result.pooled
+    rows = " ".join(
+        say.FOREST["row"].format(
+            name=capital(result.names[i]),
+            shrunken=number(float(pooled.shrunken[i])),
+            unit=called.unit,
+            low=number(float(pooled.conf_low[i])),
+            high=number(float(pooled.conf_high[i])),
+            n=result.patients[i],
+        )
+        for i in np.argsort(pooled.shrunken, kind="stable")
+    )
+    return say.FOREST["alt"].format(
+        groups=len(result.names),
+        mean=number(pooled.mean),
+        unit=called.unit,
+        low=number(pooled.mean_low),
+        high=number(pooled.mean_high),
+        rows=rows,
+    )

@@ -1,0 +1,49 @@
+"""Sentences, labels and captions on regions of the body and on questionnaires."""
+
+from __future__ import annotations
+
+C20 = {
+    "described": (
+        "A record like this one cannot tell. {why} What can be said: at {dose} {recorded} in all, "
+        "{outcome} was "
+        "{relief} {unit} lower than time alone would give, taken over {regions} regions (95% interval "
+        "{low} to "
+        "{high}). {differ} Each region is pulled towards the others, for the best of several is best "
+        "partly by luck."
+    ),
+    "no contrast": "A record like this one cannot tell. {why} Nor can regions be set side by side: {reason}.",
+}
+DIFFER = {
+    True: "Regions differed by more than chance.",
+    False: "Regions did not differ by more than chance would make them.",
+}
+SCORES = {
+    "described": (
+        "A record like this one cannot tell. {why} In the {n} patients with two scores, the {instrument} "
+        "changed by "
+        "{change} {unit} (95% interval {low} to {high}){reached}."
+    ),
+    "none": "A record like this one cannot tell. {why}",
+}
+REACHED = "; {share} reached the {cut} called important in {source}"
+CUTS = {"absolute": "{value} {unit}", "percent": "{value}% of the first score", "level": "rating of {value}"}
+
+FOREST = {
+    "title": "Relief by region of the body",
+    "caption": (
+        "Change of {outcome} that goes with {dose} {recorded}, beyond time in the same region ({unit}; "
+        "left is "
+        "relief). Filled: pulled towards the mean of all, with 95% interval. Hollow: the region's own "
+        "estimate. "
+        "Diamond: the mean of the regions. {groups} regions were looked at; one in twenty intervals "
+        "misses by "
+        "chance, and pulling takes care of that."
+    ),
+    "axis": "change of {outcome} ({unit})",
+    "mean": "all regions",
+    "patients": "{n} patients",
+    "alt": (
+        "Forest plot of {groups} regions. Mean of all {mean} {unit} (95% interval {low} to {high}). {rows}"
+    ),
+    "row": "{name}: {shrunken} {unit} ({low} to {high}), {n} patients.",
+}
