@@ -18,7 +18,6 @@ from tests.unit.made_evidence import every_label, evidence
 from tpr_outcomes.analysis import evaluate
 from tpr_outcomes.cohort.derive import ratings
 from tpr_outcomes.cohort.record import Record
-from tpr_outcomes.cohort.sources import TABLES
 from tpr_outcomes.inference.clustered import Estimate
 from tpr_outcomes.inference.evidence import Decision, decide
 from tpr_outcomes.inference.natural import natural_twin
@@ -34,6 +33,8 @@ from tpr_outcomes.reporting.verdict import ANSWERS, Finding
 
 BESIDE_SITES = ("C1", "C3")
 """They take insertions from the sites where there are any, and do without where there are none."""
+TABLES = ("sites", "diary", "events", "patients")
+"""Those the simulated clinics come with; scores of questionnaires are made in the tests of regions."""
 NEEDS_TABLES = ("C4", "C5", "C6", "C7", "C8", "C9", "C10", "C16", "C27", "C28", "C29")
 
 

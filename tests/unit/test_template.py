@@ -72,6 +72,8 @@ def special(table: str, row: dict[str, object], visit: int, k: int) -> dict[str,
     if table == "events":
         kind = list(EVENT_WORDS)[k]
         row |= {"kind": kind, "what": next(iter(EVENT_WORDS[kind])), "weeks": ""}
+    if table == "scores":
+        row |= {"instrument": "ndi", "score": 30 - visit}  # within the range of that instrument
     return row
 
 
@@ -281,7 +283,7 @@ def export(rows: dict[str, list[dict[str, object]]]) -> str:
 
 def test_an_export_of_the_dictionary_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
-    order = ("patients", "visits", "sites", "diary", "events")
+    order = ("patients", "visits", "sites", "diary", "events", "scores")
     path.write_text(export({name: filled_rows(TABLES[name]) for name in order}), encoding="utf-8")
     report = check_record(path)
     assert report.errors == ()

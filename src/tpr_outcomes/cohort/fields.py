@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tpr_outcomes.cohort.schemas import DIARY, EVENTS, PATIENTS, SITES, Field, Schema
+from tpr_outcomes.cohort.schemas import DIARY, EVENTS, PATIENTS, SCORES, SITES, Field, Schema
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ _STRICTA = {
     "events": {"kind": "4a", "what": "4a"},
     "patients": {"prior_needling": "4b", "expectation": "4b"},
     "diary": {},
+    "scores": {},
 }  # fmt: skip
 
 _KEPT: dict[str, tuple[Item, ...]] = {
@@ -126,7 +127,7 @@ def _optional(schema: Schema) -> TemplateTable:
 
 TEMPLATE: tuple[TemplateTable, ...] = (
     TemplateTable("visits", "one patient at one visit", _VISITS),
-    *(_optional(schema) for schema in (SITES, DIARY, EVENTS, PATIENTS)),
+    *(_optional(schema) for schema in (SITES, DIARY, EVENTS, PATIENTS, SCORES)),
 )
 """The tables of the template: visits, and the optional ones."""
 
@@ -141,6 +142,7 @@ REDCAP_FORMS = {
     "diary": "diary",
     "events": "event",
     "patients": "patient",
+    "scores": "score",
 }
 """Form of each table in the REDCap dictionary."""
 

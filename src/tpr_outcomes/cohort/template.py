@@ -69,6 +69,7 @@ ABOUT = (
     ("Sheet events", "If you like: adverse events, other treatments, medicine, advice, relapses."),
     ("None and blank", "On events, write none where you asked and there was none; a blank says nothing."),
     ("Sheet patients", "If you like: one row per patient."),
+    ("Sheet scores", "If you like: one row per questionnaire and visit, with its score."),
     ("Codes, not names", "Give every patient a code and keep the list of names elsewhere."),
     ("Pain", "Ask before the needling, at every visit, on the same scale."),
     ("Twitches", "0: sought, and none came. Blank: not recorded. Not looked for: sought is no."),
@@ -218,14 +219,14 @@ def redcap_template() -> str:
     Returns
     -------
     str
-        CSV with the columns :data:`REDCAP_HEADS`. The forms visit, site, diary and event are to be set as
-        repeating instruments (Project Setup, Repeating instruments); patient is filled in once.
+        CSV with the columns :data:`REDCAP_HEADS`. The forms visit, site, diary, event and score are to be set
+        as repeating instruments (Project Setup, Repeating instruments); patient is filled in once.
     """
     rows: list[tuple[str, ...]] = [
         _redcap_row("record_id", "patient", "text", "Code of the patient", note="No name, no hospital number")
     ]
     tables = {table.name: table for table in TEMPLATE}
-    for name in ("patients", "visits", "sites", "diary", "events"):
+    for name in ("patients", "visits", "sites", "diary", "events", "scores"):
         rows += [_redcap_item(name, item, first) for item, first in _redcap_items(tables[name])]
     return _csv([REDCAP_HEADS, *rows])
 

@@ -11,6 +11,7 @@ from tpr_outcomes.models.outlook import Outlook
 from tpr_outcomes.reporting import alt_text, blocks, drawn
 from tpr_outcomes.reporting import words_explorer as say
 from tpr_outcomes.reporting.blocks import Block
+from tpr_outcomes.reporting.disclosure import shown_counts
 from tpr_outcomes.reporting.labels import fill
 from tpr_outcomes.reporting.pictures import Picture
 from tpr_outcomes.reporting.plots_lesson import as_svg, picture_svg
@@ -31,7 +32,8 @@ def group_picture(part: Visits, evidence: Evidence) -> Block | None:
     ratings = derive.ratings(part, dose=evidence.ratings.dose)
     if not ratings.n_patients:
         return None
-    courses = drawn.courses(part, dataclasses.replace(evidence, ratings=ratings, working=None))
+    own = dataclasses.replace(evidence, ratings=ratings, working=None)
+    courses = drawn.courses(part, own, shown_counts(part, own))
     if courses is None:
         return None
     called = terms(evidence.ratings.dose, evidence.scale)
