@@ -20,7 +20,18 @@ HOME = ROOT / "src" / PACKAGE
 LINES = 600
 CODE = ("src", "tests", "tools", "benchmarks")
 
-LAYERS = ("errors", "cohort", "models", "inference", "planning", "reporting", "analysis", "commands", "cli")
+LAYERS = (
+    "errors",
+    "cohort",
+    "models",
+    "inference",
+    "planning",
+    "reporting",
+    "analysis",
+    "reproduction",
+    "commands",
+    "cli",
+)
 DOORS = {"__init__", "__main__", "datasets", "notebook", "notebook_explorer", "notebook_lessons"}
 WITHOUT_PANDAS = ("models/mixed", "models/shapes", "models/random_threshold")  # and what they are split into
 PLOTS = "reporting/plots"  # plots.py, and what it is split into

@@ -24,6 +24,7 @@ from tpr_outcomes.cohort.tables import read_record, visits_place
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.datasets import EXAMPLES, example_file, load_vickers_visits
 from tpr_outcomes.errors import DatasetError, PlanError, SourceError
+from tpr_outcomes.reporting.words_standards import ABOUT
 
 if TYPE_CHECKING:
     from tpr_outcomes.cohort.deidentify import Shared
@@ -50,7 +51,9 @@ _WANTED = {
     "smallest_count": f"a whole number from 1 (all counts are shown) to {MOST_MINIMUM}",
     "self_check": f"a whole number of simulated clinics from 0 (none) to {MOST_CLINICS:,}",
     "sensitivity": "true or false",
+    "sheet": "the name of a sheet",
     "columns": 'a table [columns] with lines such as pain = "your column"',
+    "about": f'a table [about] with lines such as needle = "…"; known: {", ".join(ABOUT)}',
     "file": 'a table [file] with lines such as dates = "day first"',
     "tables": 'tables such as [tables.diary] with lines such as hours = "your column"',
 }
@@ -79,12 +82,17 @@ class AnalysisPlan(BaseModel):
         Whether to ask the question under other assumptions too (history-adjusted effects, tipping points).
     smallest_count : int
         Counts of people below this are not shown, nor what they would follow from; 1 shows all.
+    sheet : str
+        Sheet of a workbook; the first one with visits if empty.
     columns : dict of str to str
         The user's names for our columns; used when the record is read.
     tables : dict of str to dict
         The same for the optional tables, by name.
     file : dict of str to object
         What else was settled about the file (:class:`~tpr_outcomes.cohort.reading.Reading`).
+    about : dict of str to str
+        What reporting standards ask and no record holds, in the clinic's own words: keys of
+        :data:`~tpr_outcomes.reporting.words_standards.ABOUT`. Printed as they are.
 
     Examples
     --------
@@ -103,15 +111,24 @@ class AnalysisPlan(BaseModel):
     self_check: int = Field(default=0, ge=0, le=MOST_CLINICS)
     sensitivity: bool = True
     smallest_count: int = Field(default=MINIMUM, ge=1, le=MOST_MINIMUM)
+    sheet: str = ""
     columns: dict[str, str] = Field(default_factory=dict)
     tables: dict[str, dict[str, str]] = Field(default_factory=dict)
     file: dict[str, Any] = Field(default_factory=dict)
+    about: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("scale")
     @classmethod
     def _known_scale(cls, value: str) -> str:
         if value not in SCALES:
             raise ValueError("unknown scale")
+        return value
+
+    @field_validator("about")
+    @classmethod
+    def _known_about(cls, value: dict[str, str]) -> dict[str, str]:
+        if set(value) - set(ABOUT):
+            raise ValueError("unknown key")
         return value
 
     @classmethod
@@ -224,7 +241,7 @@ def open_tables(
     -------
     record : Record
     plan : AnalysisPlan
-        With the dose the record has.
+        With the dose the record has, and with the columns and the sheet it was read with.
 
     Raises
     ------
@@ -236,7 +253,8 @@ def open_tables(
         dose = None if "dose" in plan.model_fields_set else "sessions"
         return Record(load_vickers_visits()), AnalysisPlan.load(plan, dose=dose)
     path = example_file(named) if named else source
-    mapping = columns if columns is not None else _columns(plan)
+    plan = AnalysisPlan.load(_with_columns(plan, columns), sheet=sheet)
+    mapping, sheet = columns if columns is not None else _columns(plan), plan.sheet or None
     record = read_record(
         path, columns=mapping, scale=plan.scale, rated=plan.rated, sheet=sheet, tables=tables
     )
@@ -357,6 +375,20 @@ def propose_columns(
     return propose_map(record).to_toml()
 
 
+def _with_columns(plan: AnalysisPlan, columns: Columns | None) -> AnalysisPlan:
+    """Put into a plan how the record was read, so that the report can be made again; paths stay out of it."""
+    if columns is None:
+        return plan
+    default, tables = Reading(), {name: dict(names) for name, names in columns.tables.items()}
+    settled = {f.name: getattr(columns.reading, f.name) for f in dataclasses.fields(Reading)}
+    file = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in settled.items()
+        if value != getattr(default, key) and key != "dictionary"
+    }
+    return AnalysisPlan.load(plan, columns=dict(columns.mapping), tables=tables, file=file)
+
+
 def _named(source: str, *, columns: Columns | None, sheet: str | None) -> str:
     """Name of an example or "vickers"; empty for a path."""
     known = source == "vickers" or source.startswith("example:")
@@ -439,7 +471,8 @@ def evaluate(
         beside = gather_sensitivity(close_scale(visits), evidence, decision) if chosen.sensitivity else None
         checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
     tell("evaluated", 1.0)
-    unused = {name for name in ("self_check", "tables", "file") if not getattr(chosen, name)}
+    optional = ("self_check", "tables", "file", "about", "sheet")
+    unused = {name for name in optional if not getattr(chosen, name)}
     settings = {
         **chosen.model_dump(exclude=unused),
         "scale": visits.scale.name,

@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from tpr_outcomes import __version__
-from tpr_outcomes.commands import answers, notebooks, record, sharing, studies
+from tpr_outcomes.commands import answers, notebooks, record, reports, sharing, studies
 from tpr_outcomes.commands.screen import refuse
 from tpr_outcomes.errors import EXIT_OK, TprError
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     help="Does a clinic's own record support a cumulative twitch threshold: yes, no, or it cannot tell.",
     epilog=(
         "Exit codes: 0 done, 1 unexpected, 2 usage, 3 file, 4 data, 5 plan, 6 output, 7 data set, 8 fit, "
-        "9 notebook."
+        "9 notebook, 10 not the same."
     ),
 )
 
@@ -39,6 +39,7 @@ COMMANDS = (
     sharing.template,
     sharing.deidentify,
     answers.claims,
+    reports.reproduce,
     studies.simulate,
     studies.calibrate,
     studies.power,

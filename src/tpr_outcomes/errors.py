@@ -80,6 +80,12 @@ class NotebookError(TprError):
     exit_code = 9
 
 
+class DifferenceError(TprError):
+    """A report was made again, and something came out otherwise."""
+
+    exit_code = 10
+
+
 class TprWarning(UserWarning):
     """Base of the package's warnings."""
 

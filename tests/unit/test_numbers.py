@@ -42,6 +42,7 @@ PLAIN_PLACES = {
     ("div", "quoted"),  # behind a claim: what was asked, its rule, and what others published
     ("th", "quoted"),  # name of a quantity
     ("td", "quoted"),  # its unit and how it was made
+    ("tbody", ""),  # item numbers of a checklist, section numbers, the clinic's own words
 }
 """The only kinds of places whose digits are no results."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,13 +50,17 @@ def evaluate(
     events: EventsFile = None,
     patients: PatientsFile = None,
     scores: ScoresFile = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print report.pdf too; takes a Chromium.")] = False,
 ) -> None:
     """Test the record and write a report: report.html, verdict.json, tables, figures, manifest."""
     from tpr_outcomes import analysis
-    from tpr_outcomes.reporting.bundle import write_report
+    from tpr_outcomes.reporting.bundle import left_undone, write_report
     from tpr_outcomes.reporting.folder import require_writable
+    from tpr_outcomes.reporting.pdf import find_browser
 
     require_writable(out)
+    if pdf:
+        find_browser()
     settings = analysis.AnalysisPlan.load(
         plan, dose=dose, seed=seed, replicates=replicates, self_check=self_check
     )
@@ -68,11 +73,13 @@ def evaluate(
         result = analysis.evaluate(
             record, settings, workers=workers, progress=lambda what, share: tell(what, 0.1 + 0.3 * share)
         )
-        page = write_report(result, out, progress=lambda what, share: tell(what, 0.4 + 0.6 * share))
+        page = write_report(result, out, pdf=pdf, progress=lambda what, share: tell(what, 0.4 + 0.6 * share))
     say_warnings(record, source)
     data = result.to_dict()["data"]
     print(_account(data if isinstance(data, dict) else {}))
     print("\n".join(["", result.sentence, *result.self_check_sentences, "", f"Report: {out / page.name}"]))
+    for sentence in left_undone():
+        print(sentence, file=sys.stderr)
 
 
 def claims(json: AsJson = False) -> None:

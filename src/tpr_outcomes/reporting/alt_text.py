@@ -18,7 +18,7 @@ from tpr_outcomes.reporting.drawn import (
     Spread,
 )
 from tpr_outcomes.reporting.labels import fill, flow_boxes, p_text, profile_label, signed
-from tpr_outcomes.reporting.spelling import Terms, amount, capital, listed, number, percent
+from tpr_outcomes.reporting.spelling import Terms, amount, between, capital, listed, number, percent
 from tpr_outcomes.reporting.words_figures import ALT
 
 
@@ -70,7 +70,7 @@ def dose_alt(drawn: DosePicture, called: Terms) -> str:
 
 def _range(low: float, high: float) -> str:
     first, last = number(low), number(high)
-    return first if first == last else f"{first} to {last}"
+    return first if first == last else between(first, last)
 
 
 def profile_alt(drawn: ProfilePicture, called: Terms) -> str:

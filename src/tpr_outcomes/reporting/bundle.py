@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
 
 from tpr_outcomes import __version__
-from tpr_outcomes.reporting import plots, report
+from tpr_outcomes.reporting import crate, plots, publication, report, words_folder, words_report
 from tpr_outcomes.reporting.folder import MANIFEST, MANIFEST_SCHEMA, replace_folder, require_writable
 from tpr_outcomes.reporting.number_rows import collect
+from tpr_outcomes.reporting.page_tables import page_tables
+from tpr_outcomes.reporting.pdf import find_browser, print_pdf
 from tpr_outcomes.reporting.results import DIGITS, Evaluation, Json, tidy_json
+from tpr_outcomes.reporting.spelling import terms
 
 DEPENDENCIES = (
     "numpy",
@@ -35,7 +38,10 @@ DEPENDENCIES = (
 )
 """Libraries whose versions the manifest names; a test compares them with pyproject."""
 
-REPORT = "report.html"
+OPTIONAL = ("great-tables", "rocrate")
+"""Libraries of the extra "report", whose versions the manifest names as well."""
+
+REPORT, PDF = "report.html", "report.pdf"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -43,6 +49,7 @@ def write_report(
     evaluation: Evaluation,
     directory: str | Path,
     *,
+    pdf: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Path:
     """Write report, verdict, tables, figures and manifest into a folder, whole or not at all.
@@ -53,6 +60,8 @@ def write_report(
         What :func:`tpr_outcomes.analysis.evaluate` returned.
     directory : str or Path
         A folder that is new, empty or an earlier report of ours, which is replaced.
+    pdf : bool
+        Print the report with the Chromium of this machine as well.
     progress : callable, optional
         Called with what is being done and the share done (0 to 1).
 
@@ -64,15 +73,21 @@ def write_report(
     Raises
     ------
     OutputError
-        When the folder is not ours to replace or cannot be written; what was there is left as it was.
+        When the folder is not ours to replace or cannot be written, or there is no browser to print the
+        PDF; what was there is left as it was.
     """
     require_writable(directory)
-    files = contents(evaluation, progress=progress)
+    if pdf:
+        find_browser()
+    files = contents(evaluation, pdf=pdf, progress=progress)
     return replace_folder(directory, files) / REPORT
 
 
 def contents(
-    evaluation: Evaluation, *, progress: Callable[[str, float], None] | None = None
+    evaluation: Evaluation,
+    *,
+    pdf: bool = False,
+    progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, bytes]:
     """Return every file of the folder by its path inside it; the same bytes for the same evaluation."""
 
@@ -90,9 +105,17 @@ def contents(
     files["results.json"] = results.to_json().encode()
     files["results.csv"] = as_csv(results.to_frame()).encode()
     files |= {f"tables/{name}.csv": as_csv(frame).encode() for name, frame in results.frames.items()}
+    called = terms(evaluation.evidence.ratings.dose, evaluation.evidence.scale)
+    files |= publication.publication_tables(page_tables(evaluation, called, results.frames))
     for name, figure in figures.items():
         files[f"figures/{name}.svg"] = figure.svg.encode()
         files[f"figures/{name}.png"] = figure.png
+    if pdf:
+        tell("printing", 0.9)
+        files[PDF] = print_pdf(files[REPORT].decode())
+    described = crate.crate(evaluation, digests(files), command=command_of(evaluation))
+    if described is not None:
+        files[crate.CRATE] = described
     files[MANIFEST] = json.dumps(manifest(evaluation, files), indent=2, ensure_ascii=False).encode() + b"\n"
     tell("written", 1.0)
     return files
@@ -109,7 +132,7 @@ def manifest(evaluation: Evaluation, files: dict[str, bytes]) -> Json:
             "schema": MANIFEST_SCHEMA,
             "package": {"name": "tpr-outcomes", "version": __version__},
             "python": platform.python_version(),
-            "dependencies": {name: _version(name) for name in DEPENDENCIES},
+            "dependencies": {name: _version(name) for name in (*DEPENDENCIES, *OPTIONAL)},
             "input": {
                 "kind": source.kind,
                 "sha256": source.sha256,
@@ -118,9 +141,27 @@ def manifest(evaluation: Evaluation, files: dict[str, bytes]) -> Json:
             "plan": dict(evaluation.plan),
             "seed": evaluation.evidence.seed,
             "replicates": evaluation.evidence.replicates,
-            "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+            "command": command_of(evaluation),
+            "files": {**digests(files)},
         }
     )
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of each file, by path."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+
+
+def left_undone() -> tuple[str, ...]:
+    """Say what the folder lacks because the extra "report" is not installed; empty where it is."""
+    missing = {"no_great_tables": publication.available(), "no_rocrate": crate.available()}
+    return tuple(words_folder.TABLES[key] for key, there in missing.items() if not there)
+
+
+def command_of(evaluation: Evaluation) -> str:
+    """Return the command that makes the folder again; no paths are kept, so words stand for them."""
+    seed, replicates = evaluation.evidence.seed, evaluation.evidence.replicates
+    return words_report.PROVENANCE["command"].format(seed=seed, replicates=replicates)
 
 
 def _version(name: str) -> str | None:

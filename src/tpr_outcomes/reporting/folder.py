@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from tpr_outcomes.errors import OutputError
+from tpr_outcomes.reporting import words_folder as say
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = "tpr-outcomes/manifest/1"
@@ -261,15 +262,13 @@ def _swap(part: Path, target: Path, kept: Path) -> None:
 def _refusal(target: Path, error: OSError) -> OutputError:
     """Say why a folder could not be written, and what to do."""
     remedies = {
-        errno.ENOSPC: "Free some space and run it again.",
-        errno.EACCES: "Name a folder elsewhere, or ask for the right to write.",
-        errno.EPERM: "Name a folder elsewhere, or ask for the right to write.",
-        errno.EROFS: "Name a folder elsewhere: this one is on a medium that cannot be written to.",
-        errno.ENAMETOOLONG: "Give the folder a shorter name.",
+        errno.ENOSPC: say.REMEDIES["full"],
+        errno.EACCES: say.REMEDIES["forbidden"],
+        errno.EPERM: say.REMEDIES["forbidden"],
+        errno.EROFS: say.REMEDIES["read_only"],
+        errno.ENAMETOOLONG: say.REMEDIES["name"],
     }
-    remedy = remedies.get(
-        error.errno or 0, "Name another folder, or run it again if another run was writing there."
-    )
+    remedy = remedies.get(error.errno or 0, say.REMEDIES["other"])
     return OutputError(
         f"{target} could not be written ({error.strerror or error}). {remedy} Nothing was changed."
     )

@@ -7,6 +7,7 @@ import math
 from tpr_outcomes.cohort.scales import Scale
 from tpr_outcomes.inference.threshold import ThresholdProfile
 from tpr_outcomes.reporting import words_figures as say
+from tpr_outcomes.reporting import words_numbers as numbers
 from tpr_outcomes.reporting.drawn import Flow, ProfilePicture
 from tpr_outcomes.reporting.spelling import Terms, capital, number, percent
 
@@ -38,7 +39,7 @@ def p_text(p_value: float | None) -> str:
     ('<0.001', '0.031', '0.40', 'not done')
     """
     if p_value is None or math.isnan(p_value):
-        return "not done"
+        return numbers.NUMBERS["not_done"]
     if p_value < 0.001:
         return "<0.001"
     return f"{p_value:.3f}" if p_value < 0.0995 else f"{p_value:.2f}"
@@ -72,13 +73,13 @@ def threshold_text(profile: ThresholdProfile) -> str:
     >>> threshold_text(P(estimate=40, conf_low=28.2, conf_high=51, open_low=False, open_high=True))
     '40 (from 28)'
     """
-    ends = {
-        (False, False): "{low} to {high}",
-        (True, False): "up to {high}",
-        (False, True): "from {low}",
-        (True, True): "the whole range",
+    key = {
+        (False, False): "closed",
+        (True, False): "open_low",
+        (False, True): "open_high",
+        (True, True): "open",
     }[profile.open_low, profile.open_high]
-    ends = ends.format(low=number(profile.conf_low), high=number(profile.conf_high))
+    ends = numbers.ENDS[key].format(low=number(profile.conf_low), high=number(profile.conf_high))
     return f"{number(profile.estimate)} ({ends})"
 
 
@@ -87,7 +88,8 @@ def profile_label(picture: ProfilePicture, called: Terms) -> str:
     profile = picture.profile
     estimate, _, ends = threshold_text(profile).partition(" (")
     ends = ends.removesuffix(")")
-    lines = [f"{estimate} {called.many}", f"{percent(profile.level)} interval:", ends]
+    texts = {"estimate": estimate, "many": called.many, "percent": percent(profile.level), "ends": ends}
+    lines = [numbers.PROFILE.format_map(texts)]
     if picture.label != "threshold_supported":
         lines.append(say.LABELS["check_failed"])
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from tpr_outcomes.reporting.numbers import NUMERIC, Results, Row
 from tpr_outcomes.reporting.results import DIGITS
+from tpr_outcomes.reporting.words_numbers import CHANCES
 
 PLAIN = ("style", "title", "math", "cite", "code")
 """Elements whose text holds no result; also any element with the attribute ``data-plain``."""
@@ -29,7 +30,15 @@ NUMBER = re.compile(
     r"(?<![A-Za-z]-)(?<![\w.,])(?<!&#)(?P<sign>(?<![\w)])[-−](?=\d))?(?P<digits>\d{1,3}(?:,\d{3})+|\d+)"
     r"(?P<part>\.\d+)?(?:st|nd|rd|th)?(?![\w])(?P<percent>\s?%)?"
 )
-CHANCE = re.compile(r"(?P<less>less than )?(?P<times>once|\d+ times) in (?P<of>[\d,]+) such records")
+CHANCE = re.compile(
+    "|".join(
+        re.escape(CHANCES[kind])
+        .replace(r"\{of\}", f"(?P<{kind}>[\\d,]+)")
+        .replace(r"\{times\}", r"(?P<count>\d+)")
+        for kind in ("less", "once", "times")
+    )
+)
+"""A p-value in words, in the forms of the catalogue."""
 _TAG = re.compile(r"(<[^>]*>)")
 _EDGE = 1 + 1e-9
 
@@ -129,8 +138,8 @@ def value_of(printed: re.Match[str]) -> tuple[float, float]:
 
 def _find_chance(said: re.Match[str], rows: Sequence[Row]) -> Reference | None:
     """Return the p-value behind "about 3 times in 1,000 such records"."""
-    base = float(said["of"].replace(",", ""))
-    times = 1.0 if said["times"] == "once" else float(said["times"].split()[0])
+    base = float((said["less"] or said["once"] or said["times"]).replace(",", ""))
+    times = float(said["count"] or 1)
     for row in rows:
         p_value = row.p_value
         if math.isfinite(p_value) and (

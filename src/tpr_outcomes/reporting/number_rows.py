@@ -32,6 +32,7 @@ from tpr_outcomes.reporting.linking import NUMBER, value_of
 from tpr_outcomes.reporting.numbers import Results, Row, key_of, row
 from tpr_outcomes.reporting.quantities import NORMAL_95, line_relief, patients_needed, tipping_bias
 from tpr_outcomes.reporting.results import Evaluation, estimates
+from tpr_outcomes.reporting.standards import checklists
 from tpr_outcomes.reporting.verdict import ANSWERS, Finding
 
 LEVEL = 0.95
@@ -66,6 +67,7 @@ def collect(evaluation: Evaluation) -> Results:
         *_claims(evaluation.claims),
         *_settings(evaluation),
         *_quoted(evaluation),
+        *_standards(evaluation),
     ]
     return Results(tuple(rows), frames)
 
@@ -428,6 +430,14 @@ def _quoted(evaluation: Evaluation) -> Iterator[Row]:
     for stage in evaluation.visits.left_out, evaluation.evidence.ratings.left_out:
         for rule, text in {item.rule: item.reason for item in stage}.items():
             yield from _numbers_in(f"quoted:left_out:{rule}", text, "as the reader says")
+
+
+def _standards(evaluation: Evaluation) -> Iterator[Row]:
+    for checklist in checklists(evaluation, frozenset()):
+        name = f"standards:{checklist.name}"
+        yield Row(name, "items answered", checklist.answered, unit="count", n=len(checklist.items))
+    if evaluation.self_check is not None:
+        yield Row("self_check:bootstrap", "sign flips in each clinic", evaluation.self_check.bootstrap)
 
 
 def _numbers_in(key: str, text: str, method: str) -> Iterator[Row]:

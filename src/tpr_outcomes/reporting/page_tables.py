@@ -18,7 +18,8 @@ from tpr_outcomes.reporting.labels import fill, p_text, signed
 from tpr_outcomes.reporting.numbers import key_of
 from tpr_outcomes.reporting.quantities import NORMAL_95
 from tpr_outcomes.reporting.results import Evaluation
-from tpr_outcomes.reporting.spelling import Terms, amount, number, percent
+from tpr_outcomes.reporting.spelling import Terms, amount, between, number, percent
+from tpr_outcomes.reporting.words_numbers import OPEN_MARK
 
 VERDICT_SCOPE = "|".join(
     (
@@ -121,7 +122,7 @@ def _table(
 
 def span(low: float, high: float) -> str:
     """Write an interval; a dash where there is none."""
-    return "–" if math.isnan(low) or math.isnan(high) else f"{signed(low)} to {signed(high)}"
+    return "–" if math.isnan(low) or math.isnan(high) else between(signed(low), signed(high))
 
 
 def _holds(value: object) -> str:
@@ -152,7 +153,8 @@ def _by_visit(frame: pd.DataFrame, called: Terms) -> PageTable:
         if pd.isna(r["mean"]):
             rows.append((str(int(r.visit)), say.PAGE["withheld"], "–", "–", "–", "–"))
             continue
-        total = f"{number(r.total_median)} ({number(r.total_q25)} to {number(r.total_q75)})"
+        half = between(number(r.total_q25), number(r.total_q75))
+        total = f"{number(r.total_median)} ({half})"
         without = "–" if pd.isna(r.without_dose) else signed(r.without_dose)
         visit = (str(int(r.visit)), _whole(r.n))
         rows.append((*visit, signed(r["mean"]), span(r.conf_low, r.conf_high), without, total))
@@ -165,7 +167,7 @@ def _bands(frame: pd.DataFrame, called: Terms) -> PageTable:
     rows = []
     for i, r in enumerate(_rows(frame)):
         low, high = number(r.dose_low), number(r.dose_high)
-        dose = low if low == high else f"{low} to {high}"
+        dose = low if low == high else between(low, high)
         few = [_whole(n) for n in (r.n_ratings, r.n_patients)]
         found = ("0", "–") if i == 0 else (signed(r.estimate), span(r.conf_low, r.conf_high))
         rows.append((dose, *few, *found))
@@ -182,7 +184,7 @@ def _responders(frame: pd.DataFrame, called: Terms) -> PageTable:
         if pd.isna(r.estimate):
             rows.append((cut, who, _whole(r.n), say.PAGE["withheld"], "–"))
             continue
-        share = f"{percent(r.conf_low)} to {percent(r.conf_high)}"
+        share = between(percent(r.conf_low), percent(r.conf_high))
         rows.append((cut, who, _whole(r.n), f"{percent(r.estimate)} ({int(r.count_):,})", share))
     scopes = [f"responders:{r.cut}|quoted:responders:{r.cut}" for r in _rows(frame)]
     return _table("responders", called, rows, scopes=scopes, numeric=["n", "share", "interval"])
@@ -314,10 +316,11 @@ def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
     assert e.test is not None
     assert e.design is not None
     p = e.test.profile
-    ends = (number(p.conf_low) + " (open)" * p.open_low, number(p.conf_high) + " (open)" * p.open_high)
+    marks = OPEN_MARK * p.open_low, OPEN_MARK * p.open_high
+    ends = number(p.conf_low) + marks[0], number(p.conf_high) + marks[1]
     top = number(e.design.dose_95)
     rows = [
-        (fill(say.TEST["estimate"], called), number(p.estimate), " to ".join(ends)),
+        (fill(say.TEST["estimate"], called), number(p.estimate), between(*ends)),
         (fill(say.TEST["relief"], called, top=top), amount(p.relief_95, called.unit).replace("-", "−"), "–"),
         (fill(say.TEST["before"], called), amount(max(p.before_high, 0.0), called.unit), "–"),
         (fill(say.TEST["past"], called), evaluation.shown.text("past"), "–"),
@@ -325,7 +328,7 @@ def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
     if p.shape == HINGE.name:
         slope, reach = p.slope * (1.0 if e.scale.higher_is_worse else -1.0), NORMAL_95 * p.slope_error
         ends = _fine(slope - reach), _fine(slope + reach)
-        rows.append((fill(say.TEST["slope"], called), _fine(slope), " to ".join(ends)))
+        rows.append((fill(say.TEST["slope"], called), _fine(slope), between(*ends)))
     return _table(
         "threshold", called, rows, scopes=[VERDICT_SCOPE] * len(rows), numeric=["value", "interval"]
     )

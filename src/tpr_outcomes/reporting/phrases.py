@@ -42,9 +42,7 @@ def vocabulary(called: Terms) -> dict[str, str]:
         "recorded": called.recorded,
         "outcome": called.outcome,
         "outcome_capital": capital(called.outcome) if called.outcome == "pain" else f"The {called.outcome}",
-        "earlier": f"earlier {called.outcome}"
-        if called.outcome == "pain"
-        else f"the earlier {called.outcome}",
+        "earlier": words.EARLIER[called.outcome == words.PAIN].format(outcome=called.outcome),
         "better": called.better,
         "better_capital": capital(called.better),
         "scale": called.scale,

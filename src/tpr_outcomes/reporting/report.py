@@ -23,7 +23,7 @@ from markupsafe import Markup
 from tpr_outcomes import __version__
 from tpr_outcomes.cohort.privacy import count_text, is_small
 from tpr_outcomes.inference.evidence import LABELS
-from tpr_outcomes.reporting import words_doubts
+from tpr_outcomes.reporting import words_doubts, words_standards
 from tpr_outcomes.reporting import words_report as say
 from tpr_outcomes.reporting.claim_details import claim_details
 from tpr_outcomes.reporting.doubts import weights_note
@@ -31,10 +31,11 @@ from tpr_outcomes.reporting.labels import fill, threshold_text
 from tpr_outcomes.reporting.linking import Linked, link
 from tpr_outcomes.reporting.number_rows import collect
 from tpr_outcomes.reporting.numbers import Results
-from tpr_outcomes.reporting.page_tables import VERDICT_SCOPE, page_tables
+from tpr_outcomes.reporting.page_tables import VERDICT_SCOPE, PageTable, page_tables
 from tpr_outcomes.reporting.plots import FigureFile
 from tpr_outcomes.reporting.results import Evaluation
-from tpr_outcomes.reporting.spelling import Terms, listed, number, terms
+from tpr_outcomes.reporting.spelling import Terms, between, listed, number, terms
+from tpr_outcomes.reporting.standards import ademp_rows, checklists, trial_rows
 from tpr_outcomes.reporting.verdict import ANSWERS
 from tpr_outcomes.reporting.words import VERDICTS
 
@@ -127,6 +128,8 @@ def page_context(
     hero = next((name for name in HERO if name in figures), "")
     pictures = _pictures(figures, hero, _ends(results))
 
+    tables = page_tables(evaluation, called, results.frames)
+
     def words(template: str, **texts: str) -> str:
         return fill(template, called, **texts)
 
@@ -140,7 +143,13 @@ def page_context(
         "not_for": _not_for(evaluation, called),
         "pictures": pictures,
         "hero": hero,
-        "tables": page_tables(evaluation, called, results.frames),
+        "standard_words": words_standards,
+        "checklists": checklists(
+            evaluation, frozenset(f"#figure-{name}" for name in pictures) | _tables_shown(tables)
+        ),
+        "trial_rows": trial_rows(evaluation, called),
+        "ademp_rows": ademp_rows(evaluation, called),
+        "tables": tables,
         "verdict_scope": VERDICT_SCOPE,
         "data_lines": _data_lines(evaluation, called),
         "record_warnings": _record_warnings(evaluation),
@@ -157,6 +166,10 @@ def page_context(
         "replicates": f"{evaluation.evidence.replicates:,}",
         "version": __version__,
     }
+
+
+def _tables_shown(tables: Mapping[str, PageTable]) -> frozenset[str]:
+    return frozenset(f"#table-{name}" for name in tables)
 
 
 def _source(name: str) -> str:
@@ -204,7 +217,7 @@ def _facts(evaluation: Evaluation, called: Terms) -> list[tuple[str, str]]:
     r = evaluation.evidence.ratings
     facts = [(say.FACTS[key], evaluation.shown.text(name)) for key, name in _FACTS.items()]
     if r.pain.size:
-        seen = f"{number(float(r.dose_before.min()))} to {number(float(r.dose_before.max()))}"
+        seen = between(number(float(r.dose_before.min())), number(float(r.dose_before.max())))
         facts.append((fill(say.FACTS["totals"], called), seen))
     threshold, text = evaluation.threshold, say.FACTS["not_reported"]
     if threshold is not None and evaluation.evidence.test is not None:
@@ -273,7 +286,7 @@ def _provenance(evaluation: Evaluation) -> list[tuple[str, str]]:
         (say.PROVENANCE["replicates"], f"{e.replicates:,}"),
         (say.PROVENANCE["rule"], f"{rule.name}, version {rule.version}"),
         (say.PROVENANCE["versions"], f"tpr-outcomes {__version__}, {versions}"),
-        (say.PROVENANCE["again"], f"{again}, {say.PROVENANCE['plan_note']}"),
+        (say.PROVENANCE["again"], f"{again} ({say.PROVENANCE['plan_note']})"),
     ]
 
 

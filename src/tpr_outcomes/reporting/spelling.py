@@ -6,14 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tpr_outcomes.cohort.scales import Scale
-
-DOSE_NAMES = {
-    "twitches": ("twitch", "twitches"),
-    "insertions": ("needle insertion", "needle insertions"),
-    "sites": ("treated site", "treated sites"),
-    "sessions": ("session", "sessions"),
-}
-"""Singular and plural of each dose."""
+from tpr_outcomes.reporting import words_numbers as say
 
 PAIN_SCALES = ("nrs", "vas")
 """Scales on which an improvement may be called relief of pain."""
@@ -57,14 +50,14 @@ def terms(dose: str, scale: Scale) -> Terms:
     >>> terms("twitches", NRS).recorded
     'recorded twitches'
     """
-    one, many = DOSE_NAMES.get(dose, (dose, dose))
+    one, many = say.DOSES.get(dose, (dose, dose))
     pain = scale.name in PAIN_SCALES
     return Terms(
         one=one,
         many=many,
-        recorded=f"recorded {many}",
-        outcome="pain" if pain else "score",
-        better="relief" if pain else "improvement",
+        recorded=say.TERMS["recorded"].format(many=many),
+        outcome=say.TERMS["pain" if pain else "score"],
+        better=say.TERMS["relief" if pain else "improvement"],
         unit=scale.unit,
         scale=scale.label,
     )
@@ -79,7 +72,7 @@ def number(value: float) -> str:
     ('38', '1.5', '0.057', '2')
     """
     if not math.isfinite(value):
-        return "no number" if math.isnan(value) else "any number"
+        return say.NUMBERS["none" if math.isnan(value) else "any"]
     if abs(value) >= 9.95:
         return f"{value:,.0f}"
     text = f"{value:.2g}"
@@ -136,13 +129,13 @@ def chances(p_value: float) -> str:
 'about 4 times in 100 such records')
     """
     if p_value < 0.001:
-        return "less than once in 1,000 such records"
+        return say.CHANCES["less"].format(of="1,000")
     base = 1000 if p_value < 0.0095 else 100
     times = round(p_value * base)
-    return f"about {'once' if times == 1 else f'{times} times'} in {base:,} such records"
+    return say.CHANCES["once" if times == 1 else "times"].format(times=times, of=f"{base:,}")
 
 
-def listed(items: tuple[str, ...] | list[str], word: str = "and") -> str:
+def listed(items: tuple[str, ...] | list[str], word: str = say.NUMBERS["and"]) -> str:
     """Write a list as in speech.
 
     Examples
@@ -154,6 +147,17 @@ def listed(items: tuple[str, ...] | list[str], word: str = "and") -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def between(low: str, high: str) -> str:
+    """Write a range.
+
+    Examples
+    --------
+    >>> between("3", "12")
+    '3 to 12'
+    """
+    return say.ENDS["closed"].format(low=low, high=high)
 
 
 def counted(n: int, noun: str) -> str:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tpr_outcomes.reporting.words_numbers import TERMS
+
 # --- the seven verdicts ---------------------------------------------------------------------------
 
 
@@ -40,6 +42,9 @@ class Words:
     step: str
 
 
+PAIN = TERMS["pain"]
+EARLIER = {True: "earlier {outcome}", False: "the earlier {outcome}"}
+"""An earlier rating, of pain and of any other score."""
 NOT_EVIDENCE = "not evidence that {many} cause {better}"
 """How every verdict of association ends."""
 

@@ -81,7 +81,12 @@ SECTIONS = {
         "Each claim of the clinic's page, and what this record can say of it.",
     ),
     "methods": ("7", "Methods", "In plain words first; the formula is one click away."),
-    "provenance": ("8", "Provenance", "What it takes to make this report again, to the last byte."),
+    "standards": (
+        "8",
+        "Reporting standards",
+        "What reviewers' checklists ask for, and where it stands here.",
+    ),
+    "provenance": ("9", "Provenance", "What it takes to make this report again, to the last byte."),
 }
 """Number, heading and first sentence of each section."""
 
@@ -340,6 +345,41 @@ METHODS: tuple[tuple[str, str, str], ...] = (
 )
 """Heading, plain words, and the name of the formula block in the template."""
 
+FORMULA_NOTES = {
+    "background": (
+        "X: a level per visit number (with a natural cubic spline of log weeks where gaps differ), "
+        "the first rating times 1, t/5 and log(1 + t), and therapists times 1 and log(1 + t) where "
+        "enough of them are recorded. Z: 1 and log(1 + t). The covariance is estimated by maximum "
+        "likelihood with a freely bending dose curve in the mean; all later steps use rows whitened "
+        "by it. Liang and Zeger 1986, doi:10.1093/biomet/73.1.13."
+    ),
+    "score": (
+        "U<sub>ik</sub> is patient i's sum of whitened residuals times a hinge (C − τ)<sub>+</sub> or "
+        "a step 1[C &gt; τ], both cleared of background and rival (negative T counts as 0). One "
+        "random sign per patient serves all places and all rivals. Reported is the largest p-value "
+        "over rivals (intersection–union: no further correction). Andrews and Ploberger 1994, "
+        "doi:10.2307/2951753; Hansen 1996, doi:10.2307/2171789; Berger 1982, "
+        "doi:10.1080/00401706.1982.10487790."
+    ),
+    "profile": (
+        "d(τ) is the whitened residual sum of squares of background plus one hinge at τ (a step, "
+        "where that is better by more than 6); the interval is the hull of the set, its ends "
+        "interpolated. BIC compares each explanation's deviance plus its number of dose parameters "
+        "times the log of the number of patients."
+    ),
+    "design": (
+        "h̃<sub>τ</sub> is the whitened hinge cleared of background and straight line; 2.49 is the "
+        "sum of the normal quantiles for a one-sided 5% test and 80% power; 1.25 is the price of "
+        "searching for the place, found by simulation. The ratings enter through their residual "
+        "spread alone."
+    ),
+    "gls": (
+        "W: whitened background and dose columns; g<sub>i</sub>: patient i's score. A place or "
+        "half-effect total that was searched for is taken as known in these intervals."
+    ),
+}
+"""What stands below each formula, with its signs and sources; HTML of ours."""
+
 PROVENANCE = {
     "source": "Source",
     "rows": "Rows read",
@@ -350,8 +390,8 @@ PROVENANCE = {
     "rule": "Rule of the verdict",
     "versions": "Versions",
     "again": "To make it again",
-    "command": "tpr evaluate SOURCE --seed {seed} --replicates {replicates} --out DIR",
-    "plan_note": "with the plan below as plan.toml (--plan)",
+    "command": "tpr evaluate SOURCE --plan PLAN --seed {seed} --replicates {replicates} --out DIR",
+    "plan_note": "PLAN being the plan below; or, with this folder at hand: tpr reproduce DIR --source SOURCE",
 }
 
 CLAIM_DETAIL: dict[str, Any] = {

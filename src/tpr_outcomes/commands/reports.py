@@ -1,0 +1,49 @@
+"""Commands on reports that were written before: made again, and set side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tpr_outcomes.commands.screen import (
+    DiaryFile,
+    EventsFile,
+    PatientsFile,
+    SitesFile,
+    Workers,
+    progress_bar,
+    tables_given,
+)
+from tpr_outcomes.errors import DifferenceError
+
+ReportFolder = Annotated[Path, typer.Argument(help="Folder that tpr evaluate wrote.")]
+
+
+def reproduce(
+    directory: ReportFolder,
+    source: Annotated[
+        str | None, typer.Option("--source", help="The record; not needed for an example.")
+    ] = None,
+    workers: Workers = 1,
+    sites: SitesFile = None,
+    diary: DiaryFile = None,
+    events: EventsFile = None,
+    patients: PatientsFile = None,
+) -> None:
+    """Make a report again from its manifest and compare every file byte by byte; nothing is written."""
+    from tpr_outcomes import reproduction
+
+    with progress_bar() as tell:
+        found = reproduction.reproduce(
+            directory,
+            source=source,
+            tables=tables_given(sites, diary, events, patients),
+            workers=workers,
+            progress=tell,
+        )
+    for sentence in found.sentences:
+        print(sentence)
+    if not found.identical:
+        raise typer.Exit(DifferenceError.exit_code)
