@@ -375,7 +375,7 @@ FORMULA_NOTES = {
     ),
     "gls": (
         "W: whitened background and dose columns; g<sub>i</sub>: patient i's score. A place or "
-        "half-effect total that was searched for is taken as known in these intervals."
+        "half-way total that was searched for is taken as known in these intervals."
     ),
 }
 """What stands below each formula, with its signs and sources; HTML of ours."""

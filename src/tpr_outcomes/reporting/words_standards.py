@@ -169,7 +169,7 @@ ADEMP = (
         ),
     ),
     ("E", "Estimand", "The share of clinics in which the verdict is “threshold-shaped”."),
-    ("M", "Methods", "The whole procedure of section 4, with {bootstrap} sign flips in each clinic."),
+    ("M", "Methods", "The whole procedure of “The test”, with {bootstrap} sign flips in each clinic."),
     (
         "P",
         "Performance",
