@@ -11,6 +11,7 @@ from tpr_outcomes.commands.screen import (
     DiaryFile,
     EventsFile,
     PatientsFile,
+    ScoresFile,
     SitesFile,
     Workers,
     progress_bar,
@@ -31,6 +32,7 @@ def reproduce(
     diary: DiaryFile = None,
     events: EventsFile = None,
     patients: PatientsFile = None,
+    scores: ScoresFile = None,
 ) -> None:
     """Make a report again from its manifest and compare every file byte by byte; nothing is written."""
     from tpr_outcomes import reproduction
@@ -39,7 +41,7 @@ def reproduce(
         found = reproduction.reproduce(
             directory,
             source=source,
-            tables=tables_given(sites, diary, events, patients),
+            tables=tables_given(sites, diary, events, patients, scores),
             workers=workers,
             progress=tell,
         )
