@@ -137,8 +137,8 @@ def test_without_flares_left_alone_only_the_reason_is_given() -> None:
     table[["insertions", "sought"]] = [4.0, True]
     found = analyse_tuneups(visits_of(table))
     assert found.left_alone == 0
-    assert "0 with one left alone" in found.get("excess").note
-    assert "0 patients were rated as high without needling" in found.get("excess_regression").note
+    assert "with one left alone: 0" in found.get("excess").note
+    assert "rated as high without needling: 0" in found.get("excess_regression").note
 
 
 def test_pain_rated_after_the_needling_is_refused() -> None:

@@ -18,6 +18,7 @@ from tpr_outcomes.commands.screen import (
     EventsFile,
     PatientsFile,
     PlanFile,
+    ScoresFile,
     Sheet,
     SitesFile,
     Source,
@@ -114,6 +115,7 @@ def deidentify(
     diary: DiaryFile = None,
     events: EventsFile = None,
     patients: PatientsFile = None,
+    scores: ScoresFile = None,
 ) -> None:
     """Write a record to share: codes, shifted dates, pooled ages and rare words, no free text; its risk."""
     from tpr_outcomes import analysis

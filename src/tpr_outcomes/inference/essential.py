@@ -239,8 +239,8 @@ def _contrasts(rows: _Rows, outcome: Array, name: str, level: float) -> list[Con
     without, some = (np.unique(rows.patient[matched & (rows.any_twitch == k)]).size for k in (0, 1))
     if min(without, some) < FEWEST_PATIENTS:
         reason = (
-            f"{without} patients have a visit without a twitch and a counterpart with one at the same visit "
-            f"and insertions, {some} the other way round"
+            f"patients with a visit without a twitch that has a counterpart with one at the same visit and "
+            f"insertions: {without}, the other way round: {some}"
         )
         found = too_few(f"{name}_any", (without, some), reason, int(matched.sum()))
     else:

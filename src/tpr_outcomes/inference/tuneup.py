@@ -174,7 +174,7 @@ def _excess(rows: _Falls, level: float) -> Estimate:
         int(np.unique(rows.patient[flare & (rows.needled == kind)]).size) for kind in (True, False)
     )
     if min(tuned, alone) < FEWEST_PATIENTS:
-        reason = f"{tuned} patients with a needled flare and {alone} with one left alone"
+        reason = f"patients with a needled flare: {tuned}, with one left alone: {alone}"
         return too_few("excess", (tuned, alone), reason, int(flare.sum())).estimate
     columns = np.column_stack([rows.above, rows.usual, rows.gap])[flare]
     exposure = rows.needled[flare].astype(np.float64)
@@ -192,9 +192,8 @@ def _beyond_regression(rows: _Falls, level: float) -> list[Estimate]:
     people = [int(np.unique(rows.patient[keep]).size) for keep in (quiet, tuned)]
     if min(people) < FEWEST_PATIENTS or np.ptp(rows.above[quiet]) == 0:
         reason = (
-            f"{people[0]} patients were rated as high without needling before the next rating and "
-            f"{people[1]} had a "
-            f"needled flare; {FEWEST_PATIENTS} of each are needed"
+            f"patients rated as high without needling: {people[0]}, with a needled flare: {people[1]}; "
+            f"{FEWEST_PATIENTS} of each are needed"
         )
         return [
             not_estimated(name, n_rows=int(tuned.sum()), n_patients=min(people), reason=reason)

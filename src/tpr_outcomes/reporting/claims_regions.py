@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
+
+from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.regions import RegionRelief, relief_by_region
 from tpr_outcomes.inference.scores import ScoreChange, score_changes
+from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting import words_regions as say
 from tpr_outcomes.reporting.claim_plug import AVAILABILITY, Analysis, Basis, Need, Said, number_of
 from tpr_outcomes.reporting.spelling import number, percent
@@ -20,6 +24,7 @@ DIFFER_LEVEL = 0.05
 """Cochran's test below this: regions differ by more than chance."""
 HEADACHE = ("headache_days", "hit6")
 FIBROMYALGIA = ("fiqr", "fiq")
+PAIN = ("nrs", "vas", "bpi", "psfs", "pgic")
 METHOD = "slope of the dose in the region, REML, partial pooling; patient-robust"
 
 
@@ -50,6 +55,7 @@ def _regions(result: RegionRelief | str, _: Basis) -> Said:
         Number("regions_mean", pooled.mean, pooled.mean_error, pooled.mean_low, pooled.mean_high,
                level=pooled.level, unit=unit, n=n, method="REML, Hartung-Knapp"),
         Number("regions_sd", pooled.tau, p_value=pooled.p_value, unit=unit, n=n, method="REML; Cochran"),
+        Number("regions", len(result.names), unit="count", n=n, method="regions with ten patients or more"),
         Number("regions_dose", result.dose, unit="doses", n=n, method="median of patients' totals"),
     ]  # fmt: skip
     texts = {
@@ -65,9 +71,14 @@ def _regions(result: RegionRelief | str, _: Basis) -> Said:
 
 
 def scores_of(basis: Basis) -> tuple[ScoreChange, ...]:
-    """Summarise the questionnaires."""
-    assert basis.record.scores is not None
-    return score_changes(basis.record.scores)
+    """Summarise the questionnaires, and the ratings of the visits as one more."""
+    visits, scores = basis.record.visits, basis.record.scores
+    tables = [] if scores is None else [scores]
+    known = SCALES.get(visits.scale.name) is visits.scale
+    if known and (scores is None or not (scores["instrument"] == visits.scale.name).any()):
+        own = visits.table[["patient", "visit", "pain"]].rename(columns={"pain": "score"})
+        tables.append(own.assign(instrument=visits.scale.name))
+    return score_changes(pd.concat(tables, ignore_index=True)) if tables else ()
 
 
 def described(changes: tuple[ScoreChange, ...], names: tuple[str, ...]) -> Said:
@@ -77,20 +88,19 @@ def described(changes: tuple[ScoreChange, ...], names: tuple[str, ...]) -> Said:
     ----------
     changes : tuple of ScoreChange
     names : tuple of str
-        Instruments that bear on the claim, first choice first; empty: all.
+        Instruments that bear on the claim, first choice first.
 
     Returns
     -------
     Said
         Not identifiable, with what can be described of the first instrument that has enough patients.
     """
-    chosen = [item for item in changes if not names or item.scale.name in names]
+    by_name = {item.scale.name: item for item in changes}
+    chosen = [by_name[name] for name in names if name in by_name]
     numbers = [number for item in chosen for number in _numbers(item)]
-    enough = [item for item in chosen if math.isfinite(item.change.estimate)]
-    if not enough:
-        return Said("not identifiable", say.SCORES["none"], "none", numbers=numbers)
-    order = {name: place for place, name in enumerate(names)}
-    item = min(enough, key=lambda one: order.get(one.scale.name, len(order)))
+    item = next((item for item in chosen if math.isfinite(item.change.estimate)), None)
+    if item is None:
+        return Said("not identifiable", words.ABOUT["not identifiable"], "none", numbers=numbers)
     texts = {
         "n": f"{item.change.n_patients:,}",
         "instrument": item.scale.label,
@@ -98,21 +108,21 @@ def described(changes: tuple[ScoreChange, ...], names: tuple[str, ...]) -> Said:
         "unit": item.scale.unit,
         "low": number(item.change.conf_low),
         "high": number(item.change.conf_high),
-        "reached": "".join(_reached(item)),
+        "reached": _reached(item),
     }
     return Said("not identifiable", say.SCORES["described"], "none", texts, numbers)
 
 
-def _reached(item: ScoreChange) -> list[str]:
-    """Every cited cut-point with its share and source, in words."""
-    return [
-        say.REACHED.format(
-            share=percent(one.share),
-            cut=say.CUTS[one.cut.kind].format(value=f"{one.cut.value:g}", unit=item.scale.unit),
-            source=one.cut.source,
-        )
-        for one in item.reached
-    ]
+def _reached(item: ScoreChange) -> str:
+    """The most lenient and the strictest cited cut-point with their shares and sources, in words."""
+    if not item.reached:
+        return ""
+    ends = sorted(item.reached, key=lambda one: -one.share)
+    texts: dict[str, str] = {}
+    for name, one in (("most", ends[0]), ("least", ends[-1])):
+        cut = say.CUTS[one.cut.kind].format(value=f"{one.cut.value:g}", unit=item.scale.unit)
+        texts |= {name: percent(one.share), f"{name}_cut": cut, f"{name}_source": one.cut.source}
+    return say.REACHED["one" if len(ends) == 1 else "several"].format(**texts)
 
 
 def _numbers(item: ScoreChange) -> list[Number]:
@@ -132,10 +142,14 @@ def _numbers(item: ScoreChange) -> list[Number]:
     return found
 
 
-_SCORES = Need("scores", ("instrument", "score"))
+def _pain(changes: tuple[ScoreChange, ...], basis: Basis) -> Said:
+    """C24: the change of the ratings themselves, with natural recovery and regression in it."""
+    return described(changes, (basis.record.visits.scale.name, *PAIN))
+
+
 ANALYSES = {
     "C20": Analysis(AVAILABILITY, _regions, regions_of, (Need("visits", ("region",)),)),
-    "C21": Analysis(AVAILABILITY, lambda changes, _: described(changes, HEADACHE), scores_of, (_SCORES,)),
-    "C22": Analysis(AVAILABILITY, lambda changes, _: described(changes, FIBROMYALGIA), scores_of, (_SCORES,)),
-    "C24": Analysis(AVAILABILITY, lambda changes, _: described(changes, ()), scores_of, (_SCORES,)),
+    "C21": Analysis(AVAILABILITY, lambda changes, _: described(changes, HEADACHE), scores_of),
+    "C22": Analysis(AVAILABILITY, lambda changes, _: described(changes, FIBROMYALGIA), scores_of),
+    "C24": Analysis(AVAILABILITY, _pain, scores_of),
 }

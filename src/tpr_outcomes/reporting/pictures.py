@@ -8,9 +8,11 @@ from typing import Protocol
 from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
-from tpr_outcomes.reporting import alt_text, drawn
+from tpr_outcomes.inference.regions import RegionRelief
+from tpr_outcomes.reporting import alt_text, drawn, words_regions
 from tpr_outcomes.reporting import words_figures as say
 from tpr_outcomes.reporting.labels import fill
+from tpr_outcomes.reporting.plots_regions import region_relief, regions_alt, regions_caption
 from tpr_outcomes.reporting.spelling import Terms, terms
 
 Drawn = (
@@ -21,6 +23,7 @@ Drawn = (
     | tuple[drawn.Rival, ...]
     | drawn.DesignPicture
     | drawn.Flow
+    | RegionRelief
 )
 
 
@@ -100,6 +103,10 @@ def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
     design = drawn.design_picture(e, shown)
     if design is not None:
         add("design", design, alt_text.design_alt(design, called))
+    regions = region_relief(e, visits)
+    if regions is not None:
+        title, caption = words_regions.FOREST["title"], regions_caption(regions, called)
+        found.append(Picture("regions", regions, called, title, caption, regions_alt(regions, called)))
     flow = drawn.flow(visits, e, shown)
     add("flow", flow, alt_text.flow_alt(flow, called))
     return tuple(found)

@@ -45,9 +45,9 @@ FULL: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 8, "zo
 EMPTY: dict[str, Any] = FULL | {"color": "white", "markeredgecolor": RED, "markeredgewidth": 1.8}
 """Marks of a rival that is beaten, and of one that is not."""
 
-WIDE = {"": (8.0, 4.5), "flow": (8.0, 5.0)}
+WIDE = {"": (8.0, 4.5), "flow": (8.0, 5.0), "regions": (8.0, 5.0)}
 """Size in inches for a screen or a page, by figure."""
-NARROW = {"": (4.0, 4.3), "flow": (4.0, 5.2)}
+NARROW = {"": (4.0, 4.3), "flow": (4.0, 5.2), "regions": (4.0, 5.2)}
 """Size for a telephone."""
 MARGINS: dict[str, tuple[float, float, float, float]] = {
     "courses": (0.75, 1.30, 0.85, 0.15),
@@ -56,6 +56,7 @@ MARGINS: dict[str, tuple[float, float, float, float]] = {
     "spread": (0.80, 0.25, 0.62, 0.15),
     "rivals": (2.35, 0.25, 0.80, 0.10),
     "design": (0.95, 0.40, 0.62, 0.15),
+    "regions": (1.25, 0.25, 0.62, 0.15),
     "flow": (0.05, 0.05, 0.05, 0.05),
 }
 """Left, right, bottom and top margins in inches."""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpr_outcomes.inference.evidence import THRESHOLD_LEVEL
+from tpr_outcomes.inference.regions import RegionRelief
 from tpr_outcomes.inference.threshold import BIC_MARGIN
 from tpr_outcomes.models.fitting import Interval
 from tpr_outcomes.reporting import words_figures as say
@@ -51,6 +52,7 @@ from tpr_outcomes.reporting.plot_style import (
     WIDE,
     spread_apart,
 )
+from tpr_outcomes.reporting.plots_regions import plot_regions
 from tpr_outcomes.reporting.spelling import Terms, amount, number, percent
 
 if TYPE_CHECKING:
@@ -294,7 +296,8 @@ def all_figures(evaluation: Evaluated) -> dict[str, FigureFile]:
     Returns
     -------
     dict of str to FigureFile
-        Keys among ``dose, courses, profile, spread, rivals, design, flow``; what cannot be drawn is left out.
+        Keys among ``dose, courses, profile, spread, rivals, design, regions, flow``; what cannot be drawn is
+        left out.
     """
     return {picture.name: figure_file(picture) for picture in pictures(evaluation)}
 
@@ -338,6 +341,8 @@ def draw(picture: Picture, *, narrow: bool = False) -> Figure:
         plot_design(d, figure.subplots(2, 1, height_ratios=[2.2, 1.0], gridspec_kw={"hspace": 0.12}), called)
     elif isinstance(d, Flow):
         plot_flow(d, figure.subplots(), called, narrow=narrow)
+    elif isinstance(d, RegionRelief):
+        plot_regions(d, figure.subplots(), called)
     else:
         plot_rivals(d, figure.subplots(1, 2, gridspec_kw={"wspace": 0.08}), called, narrow=narrow)
     return figure

@@ -6,13 +6,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tpr_outcomes.inference.regions import RegionRelief
+from tpr_outcomes.cohort.visits import Visits
+from tpr_outcomes.errors import FitError
+from tpr_outcomes.inference.evidence import Evidence
+from tpr_outcomes.inference.landmark import recorded
+from tpr_outcomes.inference.regions import RegionRelief, relief_by_region
 from tpr_outcomes.reporting import words_regions as say
+from tpr_outcomes.reporting.labels import fill
 from tpr_outcomes.reporting.plot_style import BLUE, FAINT, INK, RULE, SOFT
 from tpr_outcomes.reporting.spelling import Terms, capital, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+def region_relief(evidence: Evidence, visits: Visits) -> RegionRelief | None:
+    """Return relief by region, where regions are recorded and enough of them have enough patients."""
+    if evidence.working is None or not recorded(visits, "region"):
+        return None
+    try:
+        return relief_by_region(evidence.working, visits)
+    except FitError:
+        return None
 
 
 def plot_regions(result: RegionRelief, ax: Axes, called: Terms) -> Axes:
@@ -54,6 +69,11 @@ def plot_regions(result: RegionRelief, ax: Axes, called: Terms) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     return ax
+
+
+def regions_caption(result: RegionRelief, called: Terms) -> str:
+    """Say what the marks of the forest plot are, and how many regions were looked at."""
+    return fill(say.FOREST["caption"], called, dose=number(result.dose), groups=str(len(result.names)))
 
 
 def regions_alt(result: RegionRelief, called: Terms) -> str:

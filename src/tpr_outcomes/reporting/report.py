@@ -43,7 +43,7 @@ TEMPLATES = ("report.html.j2", "macros.html.j2", "formulas.html.j2")
 STYLE = "report.css"
 HERO = ("dose", "courses", "flow")
 """The picture of the first screen: the first of these that could be drawn."""
-PAGE_ORDER = ("flow", "courses", "spread", "dose", "rivals", "profile", "design")
+PAGE_ORDER = ("flow", "courses", "spread", "dose", "rivals", "profile", "design", "regions")
 """Figures in the order they stand on the page, after the first one."""
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 
@@ -183,6 +183,7 @@ PICTURE_SCOPES = {
     "spread": "{ends}|by_visit|figures:spread|design:share_within_visit|setting",
     "rivals": "verdict|rivals|setting",
     "design": "design:searched|figures:design|setting",
+    "regions": "claims:C20|setting",
     "flow": "flow|setting:small_count",
 }
 """Where captions and alternative texts take their numbers from; ends: the first and the last visit shown."""

@@ -19,13 +19,18 @@ DIFFER = {
 }
 SCORES = {
     "described": (
-        "A record like this one cannot tell. {why} In the {n} patients with two scores, the {instrument} "
+        "A record like this one cannot tell. {why} What can be said: in {n} patients the {instrument} "
         "changed by "
-        "{change} {unit} (95% interval {low} to {high}){reached}."
+        "{change} {unit} from first to last (95% interval {low} to {high}).{reached}"
     ),
-    "none": "A record like this one cannot tell. {why}",
 }
-REACHED = "; {share} reached the {cut} called important in {source}"
+REACHED = {
+    "one": " {most} reached the change called important ({most_cut}; {most_source}).",
+    "several": (
+        " {most} reached the most lenient change called important ({most_cut}; {most_source}), {least} the "
+        "strictest ({least_cut}; {least_source})."
+    ),
+}
 CUTS = {"absolute": "{value} {unit}", "percent": "{value}% of the first score", "level": "rating of {value}"}
 
 FOREST = {
