@@ -124,7 +124,7 @@ FIGURES: dict[str, tuple[str, str]] = {
         (
             "Top: the smallest {better} past each threshold that a record like this would find in 80 of "
             "100 tries, at the 95% point of the totals. Only places within the shaded band can be judged. "
-            "Below: patients with a rating past each place."
+            "Below: patients with a rating past each place; no bar where the number is withheld."
         ),
     ),
     "flow": (
