@@ -36,6 +36,7 @@ COMMANDS = (
     answers.evaluate,
     record.check,
     record.describe,
+    record.derive,
     sharing.template,
     sharing.deidentify,
     answers.claims,

@@ -150,6 +150,13 @@ class Ratings:
         counts = np.bincount(reason[reason >= 0], minlength=len(_RULES))
         return {rule: int(count) for rule, count in zip(_RULES, counts, strict=True)}
 
+    def why_left_out(self) -> npt.NDArray[np.object_]:
+        """Return for every visit of the table why it is no outcome: a rule, "baseline", or an empty text."""
+        reason = self._panel.reason
+        names = np.array(["", *_RULES], dtype=object)[reason + 1]
+        names[(reason < 0) & (self._panel.position == 0)] = "baseline"
+        return names
+
     def carryover(self, rate: float) -> Floats:
         """Return the geometric carry-over of the dose.
 

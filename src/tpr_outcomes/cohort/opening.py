@@ -177,7 +177,8 @@ def require_rows(name: str, rows: int, columns: int) -> None:
     """
     if rows > MOST_ROWS:
         raise SourceError(
-            f"{name} has {rows:,} rows; up to {MOST_ROWS:,} are read into memory. Select fewer patients."
+            f"{name} has {rows:,} rows; up to {MOST_ROWS:,} are read into memory. tpr derive takes a "
+            "Parquet file of any size piece by piece, and draws patients by lot for the rest (--patients)."
         )
     if columns > MOST_COLUMNS:
         raise SourceError(

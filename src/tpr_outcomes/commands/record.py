@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,12 +24,16 @@ from tpr_outcomes.commands.screen import (
     columns_map,
     count,
     outcome,
+    progress_bar,
     say_problems,
     say_warnings,
     show_table,
     tables_given,
 )
-from tpr_outcomes.errors import EXIT_OK, DataError
+from tpr_outcomes.errors import EXIT_OK, DataError, SourceError
+
+if TYPE_CHECKING:
+    from tpr_outcomes.cohort.registries import RegistryReport
 
 MOST_LISTED = 1000
 """Problems listed in JSON and in an annotated copy unless another number is given."""
@@ -115,3 +119,73 @@ def describe(
     say_warnings(Record(visits), source)
     for title, frame in frames.items():
         show_table(title, list(frame.columns), cells_of(frame))
+
+
+def derive(
+    source: Annotated[
+        Path, typer.Argument(help="A Parquet file of any size, one row per patient and visit.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Parquet file with the dose before every rating.")
+    ] = None,
+    plan: PlanFile = None,
+    columns: ColumnsFile = None,
+    patients: Annotated[
+        int | None, typer.Option("--patients", min=1, help="So many patients, drawn by lot, in place of all.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the lot.")] = 1,
+    memory: Annotated[
+        int, typer.Option("--memory", min=64, help="Megabytes DuckDB may use; the rest goes to the disk.")
+    ] = 384,
+    json: AsJson = False,
+) -> None:
+    """Check a Parquet file larger than memory, and derive the dose before every rating."""
+    from tpr_outcomes import analysis
+    from tpr_outcomes.cohort.registries import derive_registry, made_by
+    from tpr_outcomes.cohort.sources_tables import is_parquet
+    from tpr_outcomes.reporting.one_file import require_free
+
+    if not is_parquet(source):
+        raise SourceError(
+            f"{source} is no Parquet file by its name; tpr check and tpr describe read other kinds."
+        )
+    if out is not None:
+        require_free(out, ours=made_by, source=source)
+    settings = analysis.AnalysisPlan.load(plan)
+    with progress_bar() as tell:
+        report = derive_registry(
+            source, out, columns=columns_map(columns), scale=settings.scale, rated=settings.rated,
+            dose=settings.dose, patients=patients, seed=seed, memory_mb=memory, progress=tell,
+        )  # fmt: skip
+    if json:
+        print(jsonlib.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _say_registry(report, settings.smallest_count)
+        if out is not None:
+            print(f"Doses before every rating: {out}")
+    raise typer.Exit(EXIT_OK if report.ok else DataError.exit_code)
+
+
+def _say_registry(report: RegistryReport, fewest: int) -> None:
+    """Print what was found in a record taken piece by piece."""
+    head = ["severity", "places", "first", "rule", "what", "what to do"]
+    rows = [
+        [
+            found.severity,
+            f"{found.count:,}",
+            "; ".join(found.addresses),
+            found.rule,
+            found.message,
+            found.remedy,
+        ]
+        for found in report.by_rule.values()
+    ]
+    if rows:
+        show_table("Problems by rule", head, rows)
+    seen = report.by_visit[report.by_visit["n"] >= fewest]
+    if len(seen):
+        show_table("Ratings by visit", list(seen.columns), cells_of(seen))
+    print(f"{count(report.rows, 'row')}, {count(report.patients, 'patient').lower()}.")
+    print(f"{count(report.ratings, 'rating')} with a known dose before them.")
+    errors, warnings = report.count("error"), report.count("warning")
+    print(f"{count(errors, 'error')}, {count(warnings, 'warning').lower()}: {outcome(errors, warnings)}")

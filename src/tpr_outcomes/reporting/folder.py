@@ -7,7 +7,9 @@ or in which somebody keeps files of their own, is never replaced.
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -53,6 +55,7 @@ def replace_folder(directory: str | Path, files: Mapping[str, bytes]) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _recover(target, kept)
+        _clear_dead(target)
         part.mkdir()
     except OSError as error:
         raise _refusal(target, error) from error
@@ -251,12 +254,52 @@ def _swap(part: Path, target: Path, kept: Path) -> None:
     if not target.exists():
         part.rename(target)
         return
+    if _exchange(part, target):
+        return  # what was there is in the part's place now, and is cleared away with it
     target.rename(kept)
     try:
         part.rename(target)
     except BaseException:
         kept.rename(target)
         raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step, so that a kill finds one or the other whole.
+
+    Returns
+    -------
+    bool
+        False where the system cannot (it is Linux that can, on most file systems).
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
+    done: int = rename(here, os.fsencode(one), here, os.fsencode(other), exchange)
+    return done == 0
+
+
+def _clear_dead(target: Path) -> None:
+    """Clear away what runs left that were killed while they wrote."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.part-*"):
+        number = left.name.rpartition("-")[2]
+        if number.isdigit() and not _alive(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    """Tell whether a process may still be running."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _refusal(target: Path, error: OSError) -> OutputError:
