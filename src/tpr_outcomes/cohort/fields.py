@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tpr_outcomes.cohort.schemas import DIARY, EVENTS, PATIENTS, SCORES, SITES, Field, Schema
+from tpr_outcomes.cohort.schemas import SCHEMAS, Field, Schema
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,6 @@ _STRICTA = {
               "elicited": "2d", "needle": "2g", "depth": "2c"},
     "events": {"kind": "4a", "what": "4a"},
     "patients": {"prior_needling": "4b", "expectation": "4b"},
-    "diary": {},
-    "scores": {},
 }  # fmt: skip
 
 _KEPT: dict[str, tuple[Item, ...]] = {
@@ -120,14 +118,14 @@ _KEPT: dict[str, tuple[Item, ...]] = {
 
 def _optional(schema: Schema) -> TemplateTable:
     """A table with the fields that are analysed, then those kept beside them."""
-    stricta = _STRICTA[schema.name]
+    stricta = _STRICTA.get(schema.name, {})
     items = tuple(Item(field, stricta.get(field.name, "")) for field in schema.fields)
     return TemplateTable(schema.name, schema.row, items + _KEPT.get(schema.name, ()))
 
 
 TEMPLATE: tuple[TemplateTable, ...] = (
     TemplateTable("visits", "one patient at one visit", _VISITS),
-    *(_optional(schema) for schema in (SITES, DIARY, EVENTS, PATIENTS, SCORES)),
+    *(_optional(schema) for schema in SCHEMAS.values()),
 )
 """The tables of the template: visits, and the optional ones."""
 
@@ -136,14 +134,7 @@ KEPT: dict[str, frozenset[str]] = {
 }
 """Fields that the template offers and nothing analyses: a check says nothing of them."""
 
-REDCAP_FORMS = {
-    "visits": "visit",
-    "sites": "site",
-    "diary": "diary",
-    "events": "event",
-    "patients": "patient",
-    "scores": "score",
-}
+REDCAP_FORMS = {table.name: table.name.removesuffix("s") for table in TEMPLATE}
 """Form of each table in the REDCap dictionary."""
 
 

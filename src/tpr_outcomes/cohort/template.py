@@ -30,6 +30,10 @@ from tpr_outcomes.cohort.schemas import EVENT_WORDS, NONE_WORDS, Field
 LAST_ROW = 5000
 """Rows of the workbook that have drop-downs and ranges."""
 CREATOR = "tpr-outcomes template"
+LISTS = "Lists"
+"""Sheet with the words of drop-downs that are too long for the rule itself."""
+LONGEST_LIST = 255
+FARTHEST = 1_000_000
 FIRST_DATE = "DATE(1990,1,1)"
 DICTIONARY_HEADS = (
     "table",
@@ -68,8 +72,7 @@ ABOUT = (
     ("Sheet diary", "If you like: soreness and pain at 1, 6, 12, 24, 48 and 72 hours after a visit."),
     ("Sheet events", "If you like: adverse events, other treatments, medicine, advice, relapses."),
     ("None and blank", "On events, write none where you asked and there was none; a blank says nothing."),
-    ("Sheet patients", "If you like: one row per patient."),
-    ("Sheet scores", "If you like: one row per questionnaire and visit, with its score."),
+    ("Sheet patients", "If you like: one row per patient. Any further sheet is explained on Dictionary."),
     ("Codes, not names", "Give every patient a code and keep the list of names elsewhere."),
     ("Pain", "Ask before the needling, at every visit, on the same scale."),
     ("Twitches", "0: sought, and none came. Blank: not recorded. Not looked for: sought is no."),
@@ -110,7 +113,7 @@ def _table_sheet(sheet: Worksheet, table: TemplateTable) -> None:
         head.fill = _NEEDED if field.required else _HEAD
         head.comment = Comment(f"{field.about}. {allowed(field)}", CREATOR, height=90, width=260)
         sheet.column_dimensions[letter].width = max(11, len(field.name) + 3)
-        rule = _validation(field)
+        rule = _validation(field, _listed(sheet, field))
         if rule is not None:
             sheet.add_data_validation(rule)
             rule.add(f"{letter}2:{letter}{LAST_ROW}")
@@ -121,15 +124,30 @@ def _table_sheet(sheet: Worksheet, table: TemplateTable) -> None:
     sheet.freeze_panes = "B2"
 
 
-def _validation(field: Field) -> DataValidation | None:
+def _listed(sheet: Worksheet, field: Field) -> str:
+    """Where a spreadsheet finds the words of a drop-down: in the rule, or on a sheet if they are many."""
+    words = ("yes", "no") if field.kind == "yes_no" else tuple(field.words)
+    inline = f'"{",".join(words)}"'
+    if len(inline) <= LONGEST_LIST:
+        return inline
+    book = sheet.parent
+    assert isinstance(book, Workbook)
+    lists = book[LISTS] if LISTS in book.sheetnames else book.create_sheet(LISTS)
+    column = lists.max_column + 1 if lists["A1"].value else 1
+    for row, word in enumerate((field.name, *words), start=1):
+        lists.cell(row, column, word)
+    letter = get_column_letter(column)
+    return f"'{LISTS}'!${letter}$2:${letter}${len(words) + 1}"
+
+
+def _validation(field: Field, words: str) -> DataValidation | None:
     """What a spreadsheet lets be typed into a column."""
     if field.kind in ("yes_no", "word"):
-        words = ("yes", "no") if field.kind == "yes_no" else tuple(field.words)
-        rule = DataValidation(type="list", formula1=f'"{",".join(words)}"')
+        rule = DataValidation(type="list", formula1=words)
     elif field.kind == "date":
         rule = DataValidation(type="date", operator="greaterThanOrEqual", formula1=FIRST_DATE)
     elif field.kind in ("count", "visit", "number"):
-        low = f"{max(field.low, 1.0) if field.kind == 'visit' else field.low:g}"
+        low = f"{max(field.low, 1.0) if field.kind == 'visit' else max(field.low, -FARTHEST):g}"
         bounded = field.high != float("inf")
         operator = "between" if bounded else "greaterThan" if field.above else "greaterThanOrEqual"
         kind = "decimal" if field.kind == "number" else "whole"
@@ -158,6 +176,8 @@ def allowed(field: Field) -> str:
     if field.kind == "count":
         return "A whole number from 0."
     if field.kind == "number":
+        if field.low == -float("inf"):
+            return "A number."
         low = f"More than {field.low:g}" if field.above else f"A number from {field.low:g}"
         return f"{low}." if field.high == float("inf") else f"{low} to {field.high:g}."
     return "A code." if field.kind == "patient" else "A short word, always the same for the same thing."
@@ -226,7 +246,7 @@ def redcap_template() -> str:
         _redcap_row("record_id", "patient", "text", "Code of the patient", note="No name, no hospital number")
     ]
     tables = {table.name: table for table in TEMPLATE}
-    for name in ("patients", "visits", "sites", "diary", "events", "scores"):
+    for name in ("patients", *(name for name in tables if name != "patients")):
         rows += [_redcap_item(name, item, first) for item, first in _redcap_items(tables[name])]
     return _csv([REDCAP_HEADS, *rows])
 
