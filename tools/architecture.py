@@ -24,6 +24,7 @@ LAYERS = (
     "planning",
     "reporting",
     "analysis",
+    "reproduction",
     "commands",
 )
 ROW = re.compile(r"^\| `([\w/]+\.py)` \|.*$", re.MULTILINE)

@@ -104,7 +104,7 @@ def shown(evaluation: Evaluation, results: Results) -> Shown:
 
 def says(printed: str, held: float, field: str) -> bool:
     """Whether a number of a row, rounded, is what is printed; worked out apart from the code under test."""
-    chance = re.fullmatch(r"(less than )?(once|(\d+) times) in ([\d,]+) such records", printed)
+    chance = re.fullmatch(r"(?:about )?(less than )?(once|(\d+) times) in ([\d,]+) such records", printed)
     if chance:
         times, base = float(chance[3] or 1), float(chance[4].replace(",", ""))
         return held < times / base if chance[1] else round(held * base) == times

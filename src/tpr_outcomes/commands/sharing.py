@@ -138,7 +138,7 @@ def deidentify(
         age_band=age_band,
         columns=columns_map(columns),
         sheet=sheet,
-        tables=tables_given(sites, diary, events, patients, None),
+        tables=tables_given(sites, diary, events, patients, scores),
     )
     if made:
         print(f"Key made: {key}. Whoever has it can link codes to patients; never share it.", file=sys.stderr)

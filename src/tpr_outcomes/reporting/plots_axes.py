@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tpr_outcomes.errors import PlanError
-from tpr_outcomes.reporting import plots
+from tpr_outcomes.inference.regions import RegionRelief
+from tpr_outcomes.reporting import plots, plots_regions
 from tpr_outcomes.reporting.drawn import Courses, DesignPicture, DosePicture, Flow, ProfilePicture, Spread
 from tpr_outcomes.reporting.pictures import Evaluated, Picture, pictures
 from tpr_outcomes.reporting.plots_lesson import new_figure, panels
@@ -67,6 +68,8 @@ def plot(evaluation: Evaluated, name: str, ax: Axes | None = None) -> Axes:
         return plots.plot_spread(d, ax, called)
     if isinstance(d, Flow):
         return plots.plot_flow(d, ax, called, narrow=_width(ax) < 6.0)
+    if isinstance(d, RegionRelief):
+        return plots_regions.plot_regions(d, ax, called)
     if isinstance(d, DesignPicture):
         plots.plot_design(d, panels(ax, (0.63, 0.31), upright=True), called)
     else:

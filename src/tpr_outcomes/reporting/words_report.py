@@ -12,6 +12,7 @@ from typing import Any
 
 PAGE = {
     "language": "en",
+    "doi": ", doi:",
     "kind": "Outcomes report",
     "skip": "Skip to the answer",
     "contents": "Contents",
