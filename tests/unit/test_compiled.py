@@ -1,4 +1,4 @@
-"""Compiled and plain code of the likelihood say the same, number by number and fit by fit."""
+"""Compiled and plain code of the engine say the same, number by number and fit by fit."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.mixed_reference import CORRELATED, Case
+from tests.unit.mixed_reference import CASES, Case
 
 from tpr_outcomes.inference.resample import generator
-from tpr_outcomes.models import compiled, mixed_deviance, mixed_search
-from tpr_outcomes.models.mixed import Layout
+from tpr_outcomes.models import compiled, compiled_patients, compiled_rows, mixed_sums
+from tpr_outcomes.models.mixed import Layout, MixedData, fit_mixed
 
 ROUNDING = 1e-11
 """A sum of some thousand products in another order: about 1e-16 × √1000 × cancellation of up to 1e3."""
-MANY = [c for c in CORRELATED if c.method == "ML" and c.dataset in ("irregular", "days", "car1_nugget")]
 
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """The numpy path, whatever is installed."""
-    monkeypatch.setattr(compiled, "_kernels", [None])
+    monkeypatch.setattr(compiled, "_kernels", [compiled.PLAIN])
+
+
+# --- the loops, three patients against explicit inverse covariances ----------------------------------------
 
 
 def tiny(q: int) -> dict[str, Any]:
@@ -34,107 +36,161 @@ def tiny(q: int) -> dict[str, Any]:
     layout = Layout.of(patient, time)
     return {
         "layout": layout,
-        "starts": np.array(layout.starts),
-        "raw": rng.normal(size=(6, q + 2)),
-        "w": np.array([m @ m.T for m in rng.normal(size=(3, q, q))]).reshape(3, q, q),
+        "place": (np.array(layout.starts), layout.gaps, rng.normal(size=(q + 2, 6)), q, False),
+        "factor": rng.normal(size=(q, q)) * np.tri(q),
     }
 
 
-def residual_covariance(layout: Layout, patient: int, phi: float, nugget: float) -> tuple[Any, Any]:
+def residual_covariance(layout: Layout, patient: int, rate: float, nugget: float) -> tuple[Any, Any]:
     rows = np.flatnonzero(layout.position == patient)
     time = np.cumsum(layout.gaps[rows])
-    wobble = phi ** np.abs(time[:, None] - time[None, :])
+    wobble = np.exp(-rate * np.abs(time[:, None] - time[None, :]))
     return rows, (1 - nugget) * wobble + nugget * np.eye(rows.size)
 
 
+@pytest.mark.parametrize("products", [compiled_rows.products_loops, mixed_sums.products])
 @pytest.mark.parametrize("q", [0, 1, 2])
-def test_products_are_the_sums_they_are_named_for(q: int) -> None:
-    """Without numba: explicit inverse covariance of three patients."""
-    case, phi, nugget = tiny(q), 0.5, 0.3
-    raw = case["raw"]
-    white, a, b, log_det = compiled._products(case["starts"], case["layout"].gaps, raw, q, phi, nugget)
-    total = 0.0
+def test_products_are_the_sums_they_are_named_for(q: int, products: Any) -> None:
+    case, rate, nugget = tiny(q), 0.7, 0.3
+    packed = case["place"][2]
+    a, b, c, log_det = products(*case["place"], rate, nugget)
+    total, cross = 0.0, np.zeros_like(c)
     for i in range(3):
-        rows, r = residual_covariance(case["layout"], i, phi, nugget)
-        inner = raw[rows].T @ np.linalg.solve(r, raw[rows])
-        np.testing.assert_allclose(white[rows].T @ white[rows], inner, rtol=ROUNDING)
-        np.testing.assert_allclose(a[i], inner[:q, :q], rtol=ROUNDING)
-        np.testing.assert_allclose(b[i], inner[:q, q:], rtol=ROUNDING)
+        rows, r = residual_covariance(case["layout"], i, rate, nugget)
+        inner = packed[:, rows] @ np.linalg.solve(r, packed[:, rows].T)
+        np.testing.assert_allclose(a[:, i], inner[:q, :q][np.tril_indices(q)], rtol=ROUNDING)
+        np.testing.assert_allclose(b[:, :, i], inner[:q, q:], rtol=ROUNDING)
+        cross += inner[q:, q:]
         total += np.linalg.slogdet(r)[1]
+    np.testing.assert_allclose(c, cross, rtol=ROUNDING)
     assert log_det == pytest.approx(total, rel=ROUNDING)
 
 
+@pytest.mark.parametrize("tangents", [compiled_rows.tangents_loops, mixed_sums.tangents])
 @pytest.mark.parametrize("q", [0, 1, 2])
-def test_tangents_are_central_differences(q: int) -> None:
-    """Without numba: derivatives in (rate, nugget) of the three sums, ``W`` and the coefficients held.
-
-    The squares are ``r'R⁻¹r - b'Wb`` with ``b = Z'R⁻¹r``, the trace is ``tr(W Z'R⁻¹Z)``.
-    """
+def test_tangents_are_central_differences(q: int, tangents: Any) -> None:
+    """Derivatives in (rate, nugget) of ``sum_c w_c r_c'V^{-1}r_c + log|V|``, ``V = ZDZ' + R`` written out."""
     case, rate, nugget, step = tiny(q), 0.7, 0.3, 1e-5
-    columns = case["raw"][:, [*range(q), -1]]
+    packed, factor = case["place"][2], case["factor"]
+    columns, weights = np.array([[-0.4, 1.0], [0.7, 0.0]]), np.array([1.9, 1.0])
 
-    def sums(rate: float, nugget: float, wb: list[Any] | None = None) -> Any:
-        squares, trace, log_det, kept = 0.0, 0.0, 0.0, []
+    def each(rate: float, nugget: float) -> np.ndarray:
+        out = []
         for i in range(3):
-            rows, r = residual_covariance(case["layout"], i, np.exp(-rate), nugget)
-            inner = columns[rows].T @ np.linalg.solve(r, columns[rows])
-            w, bi = case["w"][i], inner[:q, q]
-            kept.append(w @ bi)
-            # The coefficients W b stay where they are (envelope theorem): r - Z W b in place of r.
-            c = kept[i] if wb is None else wb[i]
-            squares += inner[q, q] - 2 * c @ bi + c @ inner[:q, :q] @ c
-            trace += (w * inner[:q, :q]).sum()
-            log_det += np.linalg.slogdet(r)[1]
-        return np.array([squares, trace, log_det]), kept
+            rows, r = residual_covariance(case["layout"], i, rate, nugget)
+            v = packed[:q, rows].T @ factor @ factor.T @ packed[:q, rows] + r
+            made = columns @ packed[q:, rows]
+            out.append(weights @ (made * np.linalg.solve(v, made.T).T).sum(axis=1) + np.linalg.slogdet(v)[1])
+        return np.array(out)
 
-    found = compiled._tangents(case["starts"], case["layout"].gaps, columns, case["w"], np.exp(-rate), nugget)
-    _, held = sums(rate, nugget)
-    for which, (dr, dn) in enumerate([(step, 0.0), (0.0, step)]):
-        up, down = sums(rate + dr, nugget + dn, held)[0], sums(rate - dr, nugget - dn, held)[0]
-        # Truncation of order step² = 1e-10, rounding 1e-16 / step = 1e-11.
-        np.testing.assert_allclose([f[which] for f in found], (up - down) / (2 * step), rtol=1e-7, atol=1e-8)
+    a, *_ = mixed_sums.products(*case["place"], rate, nugget)
+    lower = factor[np.tril_indices(q)]
+    gradient, scores = tangents(*case["place"], rate, nugget, a, lower, columns, weights)
+    by_rate = (each(rate + step, nugget) - each(rate - step, nugget)) / (2 * step)
+    by_nugget = (each(rate, nugget + step) - each(rate, nugget - step)) / (2 * step)
+    np.testing.assert_allclose(gradient, [by_rate.sum(), by_nugget.sum()], rtol=1e-7)
+    moves = np.array([by_rate, by_nugget])
+    np.testing.assert_allclose(scores[:2, :2], moves @ moves.T, rtol=1e-6)
 
 
-@pytest.mark.parametrize("phi", [0.0, 1e-30])
-def test_no_correlation_is_a_number_like_any_other(phi: float) -> None:
+@pytest.mark.parametrize("rate", [np.inf, 1e3])
+def test_no_correlation_is_a_number_like_any_other(rate: float) -> None:
     case = tiny(1)
-    white, *_, log_det = compiled._products(case["starts"], case["layout"].gaps, case["raw"], 1, phi, 0.2)
-    np.testing.assert_allclose(white, case["raw"], rtol=ROUNDING)  # R = I
+    *sums, log_det = compiled_rows.products_loops(*case["place"], rate, 0.2)
+    *direct, _ = mixed_sums.products(*case["place"], np.inf, 0.0)
+    for one, other in zip(sums, direct, strict=True):
+        np.testing.assert_allclose(one, other, rtol=ROUNDING)  # R = I
     assert log_det == pytest.approx(0.0, abs=1e-15)
-    columns = case["raw"][:, [0, -1]]
-    for part in compiled._tangents(case["starts"], case["layout"].gaps, columns, case["w"], phi, 0.2):
+    at = case["factor"].ravel(), np.array([[0.5, 1.0]]), np.array([1.0])
+    for part in compiled_rows.tangents_loops(*case["place"], 1e3, 0.2, sums[0], *at):
         assert np.isfinite(part).all()
 
 
-def deviances(case: Case) -> tuple[Any, Any]:
-    at = case.arguments()
-    p = mixed_search.prepare(at["y"], at["x"], at["patient"], at["z"], at["time"], at["residual"])
-    make = {"residual": at["residual"], "method": at["method"], "unit": p.unit}
-    fast = mixed_deviance.Deviance(p.layout, p.y, p.x, p.z, **make)
-    slow = mixed_deviance.Deviance(p.layout, p.y, p.x, p.z, **make)
-    assert fast.kernels is not None
-    slow.kernels = None
-    return fast, slow
+def test_no_root_is_said() -> None:
+    singular = np.array([[1.0, 1.0], [1.0, 1.0]])
+    for cholesky in (compiled_patients.cholesky_loops, mixed_sums.cholesky):
+        assert not cholesky(singular)[0]
+        fine, root = cholesky(singular + np.eye(2))
+        assert fine
+        np.testing.assert_allclose(root @ root.T, singular + np.eye(2), rtol=1e-15)
 
 
-@pytest.mark.parametrize("case", CORRELATED, ids=str)
-@pytest.mark.parametrize("extra", [(0.0, 0.0), (-2.0, 3.0), (1.5, -30.0), (0.5, 30.0)])
-def test_deviance_and_gradient(case: Case, extra: tuple[float, float]) -> None:
-    pytest.importorskip("numba")
-    fast, slow = deviances(case)
-    k = fast.lower[0].size
-    factor = np.array([[0.7, 0.0], [0.2, 0.3]])[: fast.q, : fast.q][fast.lower]
-    point = np.array([*factor, *extra[: len(fast.bounds) - k]])
-    (value, gradient), (plain_value, plain_gradient) = fast(point), slow(point)
-    assert value == pytest.approx(plain_value, rel=ROUNDING)
-    # Components can cancel to near 0, so rounding is of the size of the deviance.
-    np.testing.assert_allclose(gradient, plain_gradient, rtol=1e-9, atol=ROUNDING * abs(value))
+# --- numpy, loops and compiled loops: the same numbers ----------------------------------------------------
 
 
-@pytest.mark.parametrize("case", MANY, ids=str)
+def rows_of(seed: int, patients: int) -> dict[str, Any]:
+    """More patients than a block holds, up to 20 rows each, in any order."""
+    rng = generator(seed, "rows", patients)
+    counts = rng.integers(1, 21, patients)
+    patient = np.repeat(np.arange(patients), counts)
+    time = np.concatenate([np.cumsum(rng.uniform(0.2, 2.0, k)) for k in counts])
+    x = np.column_stack([np.ones(time.size), time, rng.gamma(2.0, 3.0, time.size)])
+    y = x @ [5.0, -0.1, 0.05] + rng.normal(size=patients)[patient] + rng.normal(size=time.size)
+    shuffle = rng.permutation(time.size)
+    z = np.column_stack([np.ones(time.size), np.log1p(time)])[shuffle]
+    return {"y": y[shuffle], "x": x[shuffle], "patient": patient[shuffle], "time": time[shuffle], "z": z}
+
+
+MAKERS = {"loops": compiled.PLAIN._replace(
+    products=compiled_rows.products_loops, tangents=compiled_rows.tangents_loops,
+    evaluate=compiled_patients.evaluate_loops, arrange=compiled_rows.arrange_loops,
+    pack=compiled_rows.pack_loops,
+), "compiled": None}  # fmt: skip
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("q", [0, 1, 2])
+def test_every_formula_number_by_number(
+    q: int, shared: bool, maker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three blocks of patients in compiled code; as plain Python, whose loops are slow, one."""
+    if maker == "compiled":
+        pytest.importorskip("numba")
+    d = rows_of(3, 300 if maker == "compiled" else 30)
+    z = d["x"][:, :q] if shared else d["z"][:, :q]
+    kernels = MAKERS[maker] or compiled.kernels()
+    monkeypatch.setattr(compiled, "_kernels", [compiled.PLAIN])
+    rows = MixedData.of(d["x"], d["patient"], z=z, time=d["time"])
+    rows.outcome(d["y"])
+    monkeypatch.setattr(compiled, "_kernels", [kernels])
+    same = MixedData.of(d["x"], d["patient"], z=z, time=d["time"])
+    same.outcome(d["y"])
+    np.testing.assert_array_equal(same.starts, rows.starts)
+    np.testing.assert_array_equal(same.gaps, rows.gaps)
+    np.testing.assert_allclose(same.packed, rows.packed, rtol=1e-9, atol=1e-10)
+    place = rows.starts, rows.gaps, rows.packed, q, rows.shared
+    factor = np.array([0.8, -0.3, 0.5])[: q * (q + 1) // 2]
+    for rate, nugget in ((np.inf, 0.0), (0.4, 0.0), (0.4, 0.3), (1e-7, 1e-9)):
+        ours, numpys = kernels.products(*place, rate, nugget), mixed_sums.products(*place, rate, nugget)
+        for one, other in zip(ours, numpys, strict=True):
+            np.testing.assert_allclose(
+                one, other, rtol=1e-9, atol=ROUNDING * (1.0 + np.abs(other).max(initial=0.0))
+            )
+        a, b, c, _ = numpys
+        inverse, beta = np.eye(3), np.zeros(3)
+        for reml in (False, True):
+            dof, weight = rows.x.shape[0] - 3 * reml, np.linspace(0.5, 1.5, a.shape[1])
+            for many in (np.empty(0), weight):
+                numpys = mixed_sums.evaluate(a, b, c, many, factor, dof, reml)
+                ours = kernels.evaluate(a, b, c, many, factor, dof, reml)
+                for one, other in zip(ours, numpys, strict=True):
+                    size = np.abs(np.asarray(other, dtype=float)).max(initial=0.0)
+                    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * size)
+            inverse, beta = numpys[6], numpys[5]
+        if np.isfinite(rate):
+            columns = np.array([[*-beta, 1.0], *np.column_stack([inverse, np.zeros(3)])])
+            at = a, factor, columns, np.array([2.0, 1.0, 1.0, 1.0])
+            ours = kernels.tangents(*place, rate, nugget, *at)
+            numpys = mixed_sums.tangents(*place, rate, nugget, *at)
+            for one, other in zip(ours, numpys, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_whole_fits(case: Case, plain: None) -> None:
     """R's likelihood is reached without compiled code as well (with it: test_mixed.py)."""
-    assert compiled.kernels() is None
+    assert compiled.kernels() is compiled.PLAIN
     found = case.fit()
     assert found.log_likelihood == pytest.approx(case.expected["log_likelihood"], abs=1e-6)
 
@@ -146,7 +202,8 @@ import numpy as np
 from tpr_outcomes.models import compiled, mixed
 at = dict(np.load(sys.argv[1]))
 fit = mixed.fit_mixed(**at, residual="car1+nugget")
-print(compiled.kernels() is None, repr(float(fit.log_likelihood)), repr(float(fit.beta[2])), fit.status)
+plain = compiled.kernels() is compiled.PLAIN
+print(plain, repr(float(fit.log_likelihood)), repr(float(fit.beta[2])), fit.status)
 """
 
 
@@ -168,15 +225,16 @@ def test_the_environment_decides(switch: str, root: Path, tmp_path: Path) -> Non
     assert status == "converged"
 
 
-def test_without_numba_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_numba_it_is_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_kernels", [])
     monkeypatch.delenv("TPR_OUTCOMES_COMPILED", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)  # makes the import fail
-    assert compiled.kernels() is None
-    assert compiled.kernels() is None  # decided once
+    assert compiled.kernels() is compiled.PLAIN
+    assert compiled.kernels() is compiled.PLAIN  # decided once
 
 
-def test_switched_off_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switched_off_it_is_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_kernels", [])
     monkeypatch.setenv("TPR_OUTCOMES_COMPILED", "0")
-    assert compiled.kernels() is None
+    assert compiled.kernels() is compiled.PLAIN
+    assert fit_mixed(**RICH.arguments()).status == "converged"

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tpr_outcomes.inference.evidence import gather_evidence
 from tpr_outcomes.inference.resample import generator
-from tpr_outcomes.models import compiled
+from tpr_outcomes.models import compiled_patients, compiled_rows
 from tpr_outcomes.models.mixed import Covariance, Layout, MixedFit, Whitener, fit_mixed
 from tpr_outcomes.planning.simulate import simulate
 
@@ -150,11 +150,24 @@ def kernel(name: str) -> Work:
     def prepare(n: int) -> Callable[[], object]:
         rows = Rows.of(n)
         layout = Layout.of(rows.patient, rows.time)
-        raw, starts = np.column_stack([rows.x, rows.y])[layout.order], np.array(layout.starts)
+        starts, none = np.array(layout.starts), np.empty(0, dtype=np.int64)
+        packed = np.column_stack([rows.x, rows.y])[layout.order].T.copy()
+        factor, columns = np.array([0.8, 0.1, 0.4]), np.array([[-5.0, 0.2, -0.3, 1.0]])
+        products = partial(compiled_rows.products_loops, starts, layout.gaps, packed, 2, True, 0.5, 0.2)
+        if name == "arrange":
+            return partial(compiled_rows.arrange_loops, rows.patient, rows.time, none)
+        if name == "pack":
+            head = np.searchsorted(rows.patient, layout.patient)
+            turn = np.triu(np.ones((3, 3)))
+            return partial(compiled_rows.pack_loops, packed, 0, rows.x, none, head, starts, turn)
         if name == "products":
-            return lambda: compiled._products(starts, layout.gaps, raw, 2, 0.6, 0.2)
-        w = np.tile(np.eye(2), (n, 1, 1))
-        return lambda: compiled._tangents(starts, layout.gaps, raw[:, [0, 1, 3]], w, 0.6, 0.2)
+            return products
+        a, b, c, _ = products()
+        if name == "evaluate":
+            many = np.empty(0)
+            return partial(compiled_patients.evaluate_loops, a, b, c, many, factor, rows.y.size, True)
+        weights, place = np.array([1.0]), (starts, layout.gaps, packed, 2, True, 0.5, 0.2)
+        return partial(compiled_rows.tangents_loops, *place, a, factor, columns, weights)
 
     return prepare
 
@@ -199,7 +212,7 @@ def test_no_step_of_the_procedure_holds_an_array_of_pairs(work: Work) -> None:
     assert growth(peak, work) < SLACK * LINEAR
 
 
-@pytest.mark.parametrize("name", ["products", "tangents"])
+@pytest.mark.parametrize("name", ["arrange", "pack", "products", "evaluate", "tangents"])
 def test_a_kernel_passes_over_the_rows_once(name: str) -> None:
     assert growth(lines, kernel(name)) < 1.05 * LINEAR
 

@@ -13,15 +13,24 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy.optimize import OptimizeResult
 from tests.unit import brute_force
-from tests.unit.mixed_reference import CASES, MEAN, Case
+from tests.unit.mixed_reference import CASES, MEAN, REFERENCE, Case, read
 
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.models import mixed_deviance, mixed_search
-from tpr_outcomes.models.mixed import Covariance, Layout, MixedFit, Whitener, fit_mixed
+from tpr_outcomes.models.mixed import (
+    Covariance,
+    Layout,
+    MixedData,
+    MixedFit,
+    Whitener,
+    fit_mixed,
+    fit_prepared,
+    predict_effects,
+)
 
 SEARCH = 1e-4
 
@@ -114,9 +123,13 @@ def random_part(data: dict[str, Any], q: int) -> np.ndarray:
 
 
 def engine(data: dict[str, Any], q: int, residual: str, method: str) -> mixed_deviance.Deviance:
-    z = random_part(data, q)
-    p = mixed_search.prepare(data["y"], data["x"], data["patient"], z, data["time"], residual)
-    return mixed_deviance.Deviance(p.layout, p.y, p.x, p.z, residual=residual, method=method, unit=p.unit)
+    rows = MixedData.of(data["x"], data["patient"], z=random_part(data, q), time=data["time"])
+    rows.outcome(data["y"])
+    return mixed_deviance.Deviance(rows, residual=residual, method=method)
+
+
+def value_at(deviance: mixed_deviance.Deviance, point: np.ndarray) -> float:
+    return deviance.at(point)[0].deviance
 
 
 MODELS = [
@@ -127,7 +140,7 @@ EDGES = {"inside": (0.0, 0.5), "no noise": (0.3, -30.0), "only noise": (-0.5, 30
 
 def point_of(deviance: mixed_deviance.Deviance, edge: str) -> np.ndarray:
     q = deviance.q
-    factor = np.array([[0.8, 0.0], [-0.3, 0.4]])[:q, :q][deviance.lower]
+    factor = np.array([[0.8, 0.0], [-0.3, 0.4]])[:q, :q][np.tril_indices(q)]
     extra = EDGES[edge][: {"independent": 0, "car1": 1, "car1+nugget": 2}[deviance.residual]]
     return np.array([*factor, *extra])
 
@@ -139,27 +152,26 @@ def test_deviance_anywhere_is_the_written_out_one(q: int, residual: str, method:
     data = clinic()
     deviance = engine(data, q, residual, method)
     point = point_of(deviance, edge)
-    value, _ = deviance(point)
-    p = mixed_search.prepare(
-        data["y"], data["x"], data["patient"], random_part(data, q), data["time"], residual
-    )
-    factor, phi, nugget = deviance.unpack(point)
-    sigma = np.sqrt(deviance.parts(point).rss / deviance.dof)
+    found = deviance.at(point)[0]
+    y, x, z = deviance.data.scaled
+    layout = deviance.data.layout
+    factor, rate, nugget = deviance.unpack(point)
+    sigma = np.sqrt(found.rss / deviance.dof)
     written_out = brute_force.evaluate(
-        p.y,
-        p.x,
-        p.layout.patient[p.layout.position],
-        Z=p.z if q else None,
+        y,
+        x,
+        layout.patient[layout.position],
+        Z=z if q else None,
         D=sigma**2 * factor @ factor.T if q else None,
         sigma=sigma,
-        weeks=data["time"][p.layout.order],
-        phi=phi,
+        weeks=data["time"][layout.order],
+        phi=np.exp(-rate),
         nugget=nugget,
         reml=method == "reml",
     )
     # Different arithmetic, same double precision; a sum of some hundred terms of order 1.
-    assert value == pytest.approx(-2.0 * written_out.log_likelihood, rel=1e-10)
-    np.testing.assert_allclose(deviance.parts(point).beta, written_out.beta, rtol=1e-9, atol=1e-11)
+    assert found.deviance == pytest.approx(-2.0 * written_out.log_likelihood, rel=1e-10)
+    np.testing.assert_allclose(found.beta, written_out.beta, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("edge", EDGES)
@@ -168,13 +180,13 @@ def test_deviance_anywhere_is_the_written_out_one(q: int, residual: str, method:
 def test_gradient_is_the_central_difference(q: int, residual: str, method: str, edge: str) -> None:
     deviance = engine(clinic(), q, residual, method)
     point = point_of(deviance, edge)
-    _, gradient = deviance(point)
+    _, gradient, _ = deviance.at(point)
     step = 1e-5
     for k in range(point.size):
         forth, back = point.copy(), point.copy()
         forth[k] += step
         back[k] -= step
-        difference = (deviance(forth)[0] - deviance(back)[0]) / (2 * step)
+        difference = (value_at(deviance, forth) - value_at(deviance, back)) / (2 * step)
         # Truncation is about step² times the third derivative (order 100), rounding about
         # 1e-16 × 300 / step = 3e-9.
         assert gradient[k] == pytest.approx(difference, rel=1e-6, abs=1e-7)
@@ -184,13 +196,13 @@ def test_gradient_in_the_random_covariance_is_the_central_difference() -> None:
     """What certifies a zero variance: the slope of the deviance in D, here along D + h vv'."""
     deviance = engine(clinic(), 2, "car1+nugget", "ml")
     point = np.array([0.8, -0.3, 0.4, 0.2, -0.5])
-    direction = deviance.direction(point)
+    direction = deviance.direction(deviance.at(point)[2])
     factor = np.array([[0.8, 0.0], [-0.3, 0.4]])
     v, h = np.array([0.6, -0.8]), 1e-5
 
     def along(amount: float) -> float:
         moved = np.linalg.cholesky(factor @ factor.T + amount * np.outer(v, v))
-        return deviance(np.array([*moved[deviance.lower], *point[3:]]))[0]
+        return value_at(deviance, np.array([*moved[np.tril_indices(2)], *point[3:]]))
 
     assert v @ direction @ v == pytest.approx((along(h) - along(-h)) / (2 * h), rel=1e-6)
 
@@ -345,10 +357,7 @@ def test_a_zero_variance_start_is_left_when_the_deviance_falls_off_it() -> None:
 
 
 def test_a_search_cut_short_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stuck(function: Any, point: np.ndarray, **_: Any) -> OptimizeResult:
-        return OptimizeResult(x=point, message="ran out of patience")
-
-    monkeypatch.setattr(mixed_search, "minimize", stuck)
+    monkeypatch.setattr(mixed_deviance, "_MOST_STEPS", 1)
     found = RICH.fit()
     assert found.status == "failed"
     assert not found.converged
@@ -356,18 +365,93 @@ def test_a_search_cut_short_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.gradient > mixed_search.GRADIENT_TOLERANCE
 
 
-def test_a_start_without_a_likelihood_is_failed_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("residual", ["independent", "car1"])
+def test_a_start_without_a_likelihood_is_failed_not_an_error(residual: str) -> None:
     """Where no Cholesky root exists the deviance is infinite, and no optimum can be certified there."""
-    deviance = engine(clinic(), 1, "independent", "ml")
-    broken = np.linalg.LinAlgError()
+    deviance = engine(clinic(), 1, residual, "ml")
+    deviance.data.packed[-2] = 0.0
+    found = deviance.minimised(np.ones(1 + (residual == "car1")))
+    assert found.deviance == np.inf
+    assert found.open_gradient == np.inf
 
-    def refuse(_: np.ndarray) -> None:
-        raise broken
 
-    monkeypatch.setattr(deviance, "parts", refuse)
-    value, gradient = deviance(np.ones(1))
-    assert value == np.inf
-    assert (gradient == 0.0).all()
+def hessians(data: dict[str, Any], q: int, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Hessian in ``D`` as computed, and as the difference of gradients along each direction of ``D``."""
+    deviance = engine(data, q, "independent", method)
+    a, b, c, _ = deviance.sums(np.inf, 0.0)
+    factor = np.array([[0.8, 0.0], [-0.3, 0.4]])[:q, :q]
+    directions = [np.diag([1.0, 0.0]), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([0.0, 1.0])]
+    h = 1e-5
+
+    def at(root: np.ndarray) -> Any:
+        lower = np.ascontiguousarray(root[np.tril_indices(q)])
+        return deviance.kernels.evaluate(a, b, c, np.empty(0), lower, deviance.dof, method == "reml")
+
+    found = []
+    for direction in directions[: q * (q + 1) // 2]:
+        move = h * direction[:q, :q]
+        forth, back = (np.linalg.cholesky(factor @ factor.T + sign * move) for sign in (1.0, -1.0))
+        found.append((at(forth)[2] - at(back)[2]) / (2 * h))
+    return at(factor)[3], np.array(found)
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_hessian_is_the_central_difference_of_the_gradient(q: int) -> None:
+    computed, difference = hessians(clinic(), q, "ml")
+    np.testing.assert_allclose(computed, difference, rtol=1e-6, atol=1e-6)
+
+
+def test_a_random_intercept_collapses_by_number_of_visits() -> None:
+    """With many patients an evaluation no longer depends on how many, and the optimum is the same."""
+    data = clinic(11, patients=2_500)
+    deviance = engine(data, 1, "independent", "ml")
+    fewer, all_ = deviance._collapsed, deviance.sums(np.inf, 0.0)
+    assert fewer[0].shape[1] < 100 < all_[0].shape[1]
+    for reml, point in ((False, 0.3), (True, 1.7)):
+        at = np.array([point]), deviance.dof, reml
+        whole = deviance.kernels.evaluate(*all_[:3], np.empty(0), *at)
+        small = deviance.kernels.evaluate(*fewer, *at)
+        for one, other in zip(whole[1:], small[1:], strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-10, atol=1e-9 * abs(whole[1]))
+
+
+# --- prepared rows, predictions --------------------------------------------------------------------------
+
+
+def test_prepared_rows_serve_any_outcome_and_any_columns() -> None:
+    at = RICH.arguments()
+    rows = MixedData.of(at["x"], at["patient"], z=at["z"], time=at["time"])
+    other = at["y"][::-1].copy()
+    for y in (at["y"], other, at["y"]):
+        direct = fit_mixed(**(at | {"y": y}))
+        again = fit_prepared(rows, y, residual=at["residual"], method=at["method"])
+        assert again.log_likelihood == direct.log_likelihood
+        np.testing.assert_array_equal(again.beta, direct.beta)
+    fewer = fit_prepared(rows.with_columns(at["x"][:, :3]), at["y"], residual=at["residual"])
+    assert fewer.log_likelihood == fit_mixed(**(at | {"x": at["x"][:, :3]})).log_likelihood
+
+
+def test_predictions_of_lme4() -> None:
+    """Random effects of every patient and predictions of every row, as ``ranef`` and ``predict`` gave."""
+    folder = REFERENCE / "lme4"
+    effects, rows = pd.read_csv(folder / "effects.csv"), pd.read_csv(folder / "predictions.csv")
+    checked = 0
+    for (dataset, model, method), expected in effects.groupby(["dataset", "model", "method"]):
+        case = Case("lme4", dataset, model, method)
+        at, table = case.arguments(), read(dataset)
+        data = MixedData.of(at["x"], at["patient"], z=at["z"], time=at["time"])
+        fit = fit_prepared(data, at["y"], method=at["method"])
+        found = predict_effects(fit, data, at["y"])
+        names = np.unique(table["patient"])
+        theirs = expected.set_index("patient").loc[names]
+        size = np.sqrt(np.diag(fit.covariance.random_covariance)).max()
+        columns = ["intercept", "slope"][: found.shape[1]]
+        np.testing.assert_allclose(found, theirs[columns].to_numpy(), atol=SEARCH * size)
+        said = rows[(rows["dataset"] == dataset) & (rows["model"] == model) & (rows["method"] == method)]
+        predicted = at["x"] @ fit.beta + (at["z"] * found[at["patient"]]).sum(axis=1)
+        np.testing.assert_allclose(predicted, said["predicted"], atol=SEARCH * size)
+        checked += 1
+    assert checked
 
 
 def test_parameters_are_counted() -> None:

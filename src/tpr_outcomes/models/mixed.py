@@ -13,53 +13,53 @@ correlation of residuals one time unit apart (CAR(1)) and :math:`\nu` the share 
 
 How it is computed
 ------------------
-Rows are kept in *visit-major* order: first rows of all patients, then second rows, …, with patients
-sorted by falling number of rows. Step ``j`` then touches the contiguous slice of the patients that
-have a ``j``-th row, so a recursion over visits is vectorised over patients without padding.
-
-1. :math:`R_i^{-1/2}` is applied by the innovations (Kalman) recursion of the scalar state-space form
+1. Rows are ordered and scaled once (:mod:`tpr_outcomes.models.mixed_data`): visit-major, so that a step of
+   a recursion over visits works on patients that lie side by side; columns orthogonal and of unit size, so
+   that the scale of time does not matter; the outcome less its least-squares fit.
+2. :math:`R_i^{-1/2}` is applied by the innovations (Kalman) recursion of the scalar state-space form
    of CAR(1)-plus-noise: linear in rows (Jones 1993, *Longitudinal Data with Serial Correlation*,
-   chapters 3–4). Its tangent in :math:`\varphi, \nu` is carried along for the exact gradient.
-2. Per patient the whitened data enter through :math:`A_i = \tilde Z_i'\tilde Z_i`,
+   chapters 3–4).
+3. Per patient the whitened data enter through :math:`A_i = \tilde Z_i'\tilde Z_i`,
    :math:`B_i = \tilde Z_i'[\tilde X_i\ \tilde y_i]` and the total cross-product
    :math:`C = \sum_i[\tilde X_i\ \tilde y_i]'[\tilde X_i\ \tilde y_i]` only. With
-   :math:`M_i = I + \Lambda'A_i\Lambda` and :math:`W_i = \Lambda M_i^{-1}\Lambda'`,
+   :math:`D=\Lambda\Lambda'` and :math:`W_i = D(I+A_iD)^{-1}`,
 
    .. math:: S = C - \sum_i B_i'W_iB_i,\quad \hat\beta = S_{xx}^{-1}S_{xy},\quad
              \mathrm{RSS} = S_{yy} - S_{yx}\hat\beta,
 
-   .. math:: -2\ell = n\log(2\pi\,\mathrm{RSS}/n) + n + \sum_i\log|M_i| + \sum_i\log|R_i|
+   .. math:: -2\ell = n\log(2\pi\,\mathrm{RSS}/n) + n + \sum_i\log|I+A_iD| + \sum_i\log|R_i|
 
    (profiled ML deviance; for REML :math:`n-p` replaces :math:`n` and :math:`\log|X'V^{-1}X|` is
    added; Bates et al. 2015, *J Stat Softw* 67(1), doi:10.18637/jss.v067.i01, eqs 34 and 41 written
-   per patient).
-3. With :math:`u_i = (I - A_iW_i)(B_{iy} - B_{ix}\hat\beta)` the gradient in
-   :math:`D=\Lambda\Lambda'` is
-   :math:`G = \sum_i (A_i - A_iW_iA_i) - (n/\mathrm{RSS})\sum_i u_iu_i'`, and in
-   :math:`\Lambda` it is :math:`2G\Lambda` (lower triangle).
+   per patient). Gradient and Hessian: :mod:`tpr_outcomes.models.mixed_sums`.
+4. Newton's method in :math:`\Lambda` inside, a quasi-Newton method in the residual correlation outside
+   (:mod:`tpr_outcomes.models.mixed_newton`); an optimum is certified by its exact gradient
+   (:mod:`tpr_outcomes.models.mixed_search`).
+
+Steps 2 to 4 run compiled where numba is installed, else in numpy, with the same numbers to rounding.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tpr_outcomes.models.mixed_deviance import Deviance, Method, Residual
-from tpr_outcomes.models.mixed_rows import Covariance, Layout, Whitener
-from tpr_outcomes.models.mixed_search import (
-    GRADIENT_TOLERANCE,
-    Scaled,
-    minimise_deviance,
-    prepare,
-    starting_values,
-)
+from tpr_outcomes.errors import FitError
+from tpr_outcomes.models.mixed_data import MixedData
+from tpr_outcomes.models.mixed_deviance import Deviance, Method, Optimum, Residual
+from tpr_outcomes.models.mixed_rows import Covariance, Layout, Whitener, gains, whiten_residual
+from tpr_outcomes.models.mixed_search import GRADIENT_TOLERANCE, search
 
 Array = NDArray[np.float64]
 Status = Literal["converged", "boundary", "failed"]
-__all__ = ["Covariance", "Layout", "Method", "MixedFit", "Residual", "Whitener", "fit_mixed"]
+__all__ = [
+    "Covariance", "Layout", "Method", "MixedData", "MixedFit", "Residual", "Whitener", "fit_mixed",
+    "fit_prepared", "predict_effects",
+]  # fmt: skip
 
 EDGE = 1e-4
 """Shares, and correlations at the shortest and longest gap, within this of 0 or 1 are at the boundary."""
@@ -151,7 +151,7 @@ def fit_mixed(
     method : {"ml", "reml"}
     start : Covariance, optional
         Where to begin (a warm start); the search still ends at a certified optimum. Without it,
-        searches begin at two places and the higher likelihood is kept.
+        other valleys are looked for, and the highest likelihood is kept.
 
     Returns
     -------
@@ -165,8 +165,7 @@ def fit_mixed(
 
     Notes
     -----
-    See the module docstring for the formulas. Columns of ``x`` and ``z`` are orthonormalised first, so
-    the scale of time does not matter. The optimum is accepted only when the exact gradient is below
+    See the module docstring for the formulas. The optimum is accepted only when the exact gradient is below
     2e-3 deviance units per scaled parameter and, at a zero variance, when the deviance does not fall
     along any direction that leaves the boundary.
 
@@ -181,62 +180,154 @@ def fit_mixed(
     >>> fit.status
     'converged'
     """
-    problem = prepare(y, x, patient, z, time, residual)
-    deviance = Deviance(
-        problem.layout, problem.y, problem.x, problem.z, residual=residual, method=method, unit=problem.unit
+    return fit_prepared(
+        MixedData.of(x, patient, z=z, time=time), y, residual=residual, method=method, start=start
     )
-    best, gradient, message = minimise_deviance(deviance, starting_values(deviance, problem, start))
-    return _collect(deviance, problem, best, gradient, message)
 
 
-def _collect(deviance: Deviance, problem: Scaled, point: Array, gradient: float, message: str) -> MixedFit:
-    d = deviance.parts(point)
-    factor, phi, nugget = deviance.unpack(point)
-    scale = problem.y_scale
-    sigma = scale * float(np.sqrt(d.rss / deviance.dof))
-    inverse_root = np.linalg.solve(d.root, np.eye(deviance.p))
-    back = np.linalg.inv(problem.x_root)
-    beta_cov = sigma**2 * back @ inverse_root.T @ inverse_root @ back.T
-    n = deviance.n
-    log_likelihood = -0.5 * d.deviance - deviance.dof * np.log(scale)
-    if deviance.method == "reml":
-        log_likelihood -= float(np.log(np.abs(np.diag(problem.x_root))).sum())
-    status, words = _status(deviance, factor, phi, nugget, gradient)
-    if deviance.q:
-        root = np.linalg.solve(problem.z_root, factor)
-        factor = np.linalg.qr(root.T)[1].T
-        factor = factor * np.where(np.diag(factor) < 0, -1.0, 1.0)
+def fit_prepared(
+    data: MixedData,
+    y: Array,
+    *,
+    residual: Residual = "independent",
+    method: Method = "ml",
+    start: Covariance | None = None,
+) -> MixedFit:
+    """As :func:`fit_mixed`, on rows that were prepared before.
+
+    Parameters
+    ----------
+    data : MixedData
+        Its last line is overwritten with ``y``.
+    y : ndarray, shape (n,)
+        Outcome, in the order of the rows given to :meth:`MixedData.of`.
+    residual, method, start
+        See :func:`fit_mixed`.
+
+    Returns
+    -------
+    MixedFit
+
+    Raises
+    ------
+    FitError
+        An outcome that is not finite or is explained by the columns, or residuals that are to be
+        correlated without distinct times.
+    """
+    if residual != "independent":
+        if not data.gaps.size:
+            raise FitError("Correlated residuals need the time of each row; give `time`.")
+        if data.later_gaps[0] <= 0.0:
+            raise FitError(
+                "Two rows of one patient have the same time; correlated residuals need distinct times."
+            )
+    middle, y_scale = data.outcome(y)
+    deviance = Deviance(data, residual=residual, method=method)
+    return _collect(deviance, search(deviance, start), middle, y_scale)
+
+
+def predict_effects(fit: MixedFit, data: MixedData, y: Array) -> Array:
+    r"""Predicted random effects of every patient (best linear unbiased predictors).
+
+    Parameters
+    ----------
+    fit : MixedFit
+    data : MixedData
+        The rows the model was fitted to.
+    y : ndarray, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (N, q)
+        In units of the outcome per unit of ``z``; row ``i`` belongs to patient code ``i``. A row's
+        prediction is ``x @ fit.beta + (z * effects[patient]).sum(axis=1)``.
+
+    Notes
+    -----
+    :math:`\hat b_i = D(I+A_iD)^{-1}Z_i'R_i^{-1}(y_i-X_i\hat\beta)` (Robinson 1991,
+    doi:10.1214/ss/1177011926), on the rows' own scale.
+    """
+    c, layout = fit.covariance, data.layout
+    columns = np.column_stack([data.z, y - data.x @ fit.beta])[layout.order]
+    if fit.residual != "independent":
+        columns = whiten_residual(layout, columns, gains(layout, c.rate, c.nugget, tangents=False)[0])
+    q = data.q
+    inner = layout.patient_sums(columns[:, :q, None] * columns[:, None, :])
+    spread = c.factor @ c.factor.T
+    inside = np.eye(q) + inner[:, :, :q] @ spread
+    effects = np.empty((layout.n_patients, q))
+    effects[layout.patient] = np.linalg.solve(inside, inner[:, :, q:])[:, :, 0] @ spread
+    return effects
+
+
+def _collect(deviance: Deviance, best: Optimum, middle: Array, y_scale: float) -> MixedFit:
+    """Back from scaled columns to the user's."""
+    data = deviance.data
+    factor, rate, nugget = deviance.unpack(best.point)
+    sigma = y_scale * math.sqrt(best.rss / deviance.dof) if best.rss > 0.0 else math.nan
+    back = data.back_x
+    beta_cov = sigma**2 * (back @ best.inverse @ back.T)
+    log_likelihood = -0.5 * best.deviance - deviance.dof * math.log(y_scale)
+    if deviance.reml:
+        log_likelihood += math.log(abs(np.linalg.det(back / back.diagonal())))
+        log_likelihood += float(np.log(np.abs(back.diagonal())).sum())
+    status, words = _status(deviance, best.point, rate, nugget, best.open_gradient)
     return MixedFit(
-        beta=back @ (d.beta + problem.middle) * scale,
-        std_error=np.sqrt(np.diag(beta_cov)),
+        beta=back @ (best.beta + middle) * y_scale,
+        std_error=np.sqrt(beta_cov.diagonal()),
         beta_cov=beta_cov,
-        covariance=Covariance(sigma=sigma, factor=factor, phi=phi, nugget=nugget),
+        covariance=Covariance(
+            sigma=sigma, factor=_lower(data.back_z @ factor), phi=math.exp(-rate), nugget=nugget
+        ),
         log_likelihood=log_likelihood,
         method=deviance.method,
         residual=deviance.residual,
         status=status,
-        message=words or message,
-        gradient=gradient,
+        message=words,
+        gradient=best.open_gradient,
         evaluations=deviance.evaluations,
-        n_rows=n,
-        n_patients=problem.layout.n_patients,
+        n_rows=deviance.n,
+        n_patients=data.n_patients,
     )
 
 
+def _lower(root: Array) -> Array:
+    """The lower-triangular root, diagonal not negative, of ``root @ root.T`` (size 0, 1 or 2)."""
+    if root.shape[0] == 0:
+        return root
+    (a, b), (c, d) = root if root.shape[0] == 2 else ((root[0, 0], 0.0), (0.0, 1.0))
+    first = math.hypot(a, b)
+    if root.shape[0] == 1:
+        return np.array([[first]])
+    if first == 0.0:
+        return np.array([[0.0, 0.0], [0.0, math.hypot(c, d)]])
+    return np.array([[first, 0.0], [(a * c + b * d) / first, abs(a * d - b * c) / first]])
+
+
 def _status(
-    deviance: Deviance, factor: Array, phi: float, nugget: float, gradient: float
+    deviance: Deviance, point: Array, rate: float, nugget: float, gradient: float
 ) -> tuple[Status, str]:
     """Certified interior optimum, certified boundary optimum, or neither."""
     if not gradient < GRADIENT_TOLERANCE:
         return "failed", f"no optimum was certified: the largest deviance gradient is {gradient:.2g}"
     edges = []
-    if deviance.q and np.linalg.eigvalsh(factor @ factor.T)[0] < EDGE**2:
+    if deviance.q and _least_variance(point[: deviance.m]) < EDGE**2:
         edges.append("the random-effects covariance is singular (a variance of 0 or a correlation of 1)")
     if deviance.correlated:
-        if phi**deviance.shortest < EDGE or phi**deviance.longest > 1.0 - EDGE:
+        if math.exp(-rate * deviance.shortest) < EDGE or math.exp(-rate * deviance.longest) > 1.0 - EDGE:
             edges.append("the residual correlation is at 0 or 1")
         if deviance.residual == "car1+nugget" and not EDGE < nugget < 1.0 - EDGE:
             edges.append("the white-noise share is at 0 or 1")
     if edges:
         return "boundary", "at the boundary: " + "; ".join(edges)
     return "converged", "converged"
+
+
+def _least_variance(factor: Array) -> float:
+    """Smallest eigenvalue of ``D`` from the lower triangle of its factor."""
+    if factor.size == 1:
+        return float(factor[0]) ** 2
+    a, b, c = (float(value) for value in factor)
+    trace, det = a * a + b * b + c * c, (a * c) ** 2
+    largest = 0.5 * trace + math.sqrt(max(0.25 * trace * trace - det, 0.0))
+    return det / largest if largest > 0.0 else 0.0

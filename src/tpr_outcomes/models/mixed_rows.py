@@ -126,6 +126,11 @@ class Covariance:
     nugget: float = 0.0
 
     @property
+    def rate(self) -> float:
+        """``-log(phi)``: the correlation a time ``g`` apart is ``exp(-rate g)``; infinite when it is 0."""
+        return float(-np.log(self.phi)) if self.phi > 0.0 else float("inf")
+
+    @property
     def random_covariance(self) -> Array:
         """Covariance matrix of the random effects, shape (q, q)."""
         return np.asarray(self.sigma**2 * self.factor @ self.factor.T)
@@ -143,14 +148,13 @@ class Gains:
     d_gain: Array
 
 
-def gains(layout: Layout, phi: float, nugget: float, *, tangents: bool) -> tuple[list[Gains], Array]:
+def gains(layout: Layout, rate: float, nugget: float, *, tangents: bool) -> tuple[list[Gains], Array]:
     """Innovation variances and gains; with the log-determinant of R and its tangents.
 
-    Tangents are in ``(rate, nugget)`` with ``phi = exp(-rate)``. Arrays have one entry per patient of
-    the step, or a single one shared by all (see ``Layout.step_gaps``).
+    The correlation a time ``g`` apart is ``exp(-rate g)``; tangents are in ``(rate, nugget)``. Arrays
+    have one entry per patient of the step, or a single one shared by all (see ``Layout.step_gaps``).
     """
     share = 1.0 - nugget
-    log_phi = np.log(phi) if phi > 0.0 else -np.inf
     log_det = np.zeros(3)
     steps: list[Gains] = []
     variance, d_variance = np.full(1, share), np.array([[0.0], [-1.0]])
@@ -158,7 +162,7 @@ def gains(layout: Layout, phi: float, nugget: float, *, tangents: bool) -> tuple
     for j, (gap, (_, m)) in enumerate(zip(layout.step_gaps, layout.steps, strict=True)):
         if j:
             before = steps[-1]
-            rho = np.exp(gap * log_phi)
+            rho = np.exp(-rate * gap)
             filtered = variance[:m] * (1.0 - before.gain[:m])
             if tangents:
                 d_rho = -gap * rho
@@ -234,7 +238,7 @@ class Whitener:
     @classmethod
     def of(cls, layout: Layout, z: Array, covariance: Covariance) -> Whitener:
         """Build from visit-major random-effect columns ``z`` (n, q) and a covariance."""
-        steps, _ = gains(layout, covariance.phi, covariance.nugget, tangents=False)
+        steps, _ = gains(layout, covariance.rate, covariance.nugget, tangents=False)
         reaches: list[_Reach] = []
         if z.shape[1]:
             white_z = whiten_residual(layout, z, steps)
