@@ -182,19 +182,15 @@ FITS = [("independent", "ml"), ("independent", "reml"), ("car1", "reml"), ("car1
 def test_a_search_needs_no_more_steps_for_more_patients(residual: str, method: str) -> None:
     """Nor many: about twice what it takes now. (With few patients the optimum may lie at a boundary.)"""
     few, many = (Rows.of(n).fit(residual, method).evaluations for n in (MANY, 4 * MANY))
-    assert max(few, many) < 200
+    assert max(few, many) < 400
     assert many < 2 * few
 
 
 @pytest.mark.parametrize(("residual", "method"), FITS)
-def test_an_evaluation_loops_over_no_patients(residual: str, method: str) -> None:
-    """Calls per likelihood evaluation do not depend on the number of patients."""
-    each = []
-    for n in (FEW, MANY):
-        rows = Rows.of(n)
-        evaluations = rows.fit(residual, method).evaluations
-        each.append(calls(partial(rows.fit, residual, method)) / evaluations)
-    assert each[1] < FEW_MORE * each[0]
+def test_a_fit_loops_over_no_patients(residual: str, method: str) -> None:
+    """Calls do not depend on the number of patients. (With few, more starts are tried.)"""
+    few, many = (calls(partial(Rows.of(n).fit, residual, method)) for n in (MANY, 4 * MANY))
+    assert many < FEW_MORE * few
 
 
 @pytest.mark.parametrize(("residual", "method"), FITS)

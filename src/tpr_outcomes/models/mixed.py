@@ -43,7 +43,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +51,13 @@ from tpr_outcomes.errors import FitError
 from tpr_outcomes.models.mixed_data import MixedData
 from tpr_outcomes.models.mixed_deviance import Deviance, Method, Optimum, Residual
 from tpr_outcomes.models.mixed_rows import Covariance, Layout, Whitener, gains, whiten_residual
-from tpr_outcomes.models.mixed_search import GRADIENT_TOLERANCE, search
+from tpr_outcomes.models.mixed_search import Status, search, status_of
 
 Array = NDArray[np.float64]
-Status = Literal["converged", "boundary", "failed"]
 __all__ = [
     "Covariance", "Layout", "Method", "MixedData", "MixedFit", "Residual", "Whitener", "fit_mixed",
     "fit_prepared", "predict_effects",
 ]  # fmt: skip
-
-EDGE = 1e-4
-"""Shares, and correlations at the shortest and longest gap, within this of 0 or 1 are at the boundary."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +266,7 @@ def _collect(deviance: Deviance, best: Optimum, middle: Array, y_scale: float) -
     if deviance.reml:
         log_likelihood += math.log(abs(np.linalg.det(back / back.diagonal())))
         log_likelihood += float(np.log(np.abs(back.diagonal())).sum())
-    status, words = _status(deviance, best.point, rate, nugget, best.open_gradient)
+    status, words = status_of(deviance, best)
     return MixedFit(
         beta=back @ (best.beta + middle) * y_scale,
         std_error=np.sqrt(beta_cov.diagonal()),
@@ -302,32 +297,3 @@ def _lower(root: Array) -> Array:
     if first == 0.0:
         return np.array([[0.0, 0.0], [0.0, math.hypot(c, d)]])
     return np.array([[first, 0.0], [(a * c + b * d) / first, abs(a * d - b * c) / first]])
-
-
-def _status(
-    deviance: Deviance, point: Array, rate: float, nugget: float, gradient: float
-) -> tuple[Status, str]:
-    """Certified interior optimum, certified boundary optimum, or neither."""
-    if not gradient < GRADIENT_TOLERANCE:
-        return "failed", f"no optimum was certified: the largest deviance gradient is {gradient:.2g}"
-    edges = []
-    if deviance.q and _least_variance(point[: deviance.m]) < EDGE**2:
-        edges.append("the random-effects covariance is singular (a variance of 0 or a correlation of 1)")
-    if deviance.correlated:
-        if math.exp(-rate * deviance.shortest) < EDGE or math.exp(-rate * deviance.longest) > 1.0 - EDGE:
-            edges.append("the residual correlation is at 0 or 1")
-        if deviance.residual == "car1+nugget" and not EDGE < nugget < 1.0 - EDGE:
-            edges.append("the white-noise share is at 0 or 1")
-    if edges:
-        return "boundary", "at the boundary: " + "; ".join(edges)
-    return "converged", "converged"
-
-
-def _least_variance(factor: Array) -> float:
-    """Smallest eigenvalue of ``D`` from the lower triangle of its factor."""
-    if factor.size == 1:
-        return float(factor[0]) ** 2
-    a, b, c = (float(value) for value in factor)
-    trace, det = a * a + b * b + c * c, (a * c) ** 2
-    largest = 0.5 * trace + math.sqrt(max(0.25 * trace * trace - det, 0.0))
-    return det / largest if largest > 0.0 else 0.0

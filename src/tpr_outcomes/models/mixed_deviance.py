@@ -30,6 +30,8 @@ _FULL_CORRELATION = 1e-6
 _NONE = np.empty(0)
 _FEWEST_TO_COLLAPSE = 2_000
 _MOST_STEPS = 100
+_STEEP = 1e-3
+_RENEWALS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +149,7 @@ class Deviance:
         best, gradient, step = Optimum(start, np.inf, np.inf, _NONE, _NONE, 1.0), _NONE, _NONE
         low, high = self.bounds
         trial, share = np.clip(start[self.m :], low, high), 1.0
-        factor, curve = start[: self.m], _NONE.reshape(0, 0)
+        factor, curve, renewed = start[: self.m], _NONE.reshape(0, 0), 0
         for _ in range(_MOST_STEPS):
             _, rate, nugget = self.unpack(np.concatenate([factor, trial]))
             *sums, log_r = self.sums(rate, nugget)
@@ -171,8 +173,14 @@ class Deviance:
                     slope,
                     found.point[: self.m],
                 )
-            if finished:
+            if not finished:
+                continue
+            if best.open_gradient < _STEEP or renewed == _RENEWALS:
                 break
+            # The curvature gathered on the way no longer fits: begin again where we are.
+            renewed += 1
+            curve, trial, share = _NONE.reshape(0, 0), best.point[self.m :], 1.0
+            best = replace(best, deviance=np.inf)
         return best
 
     def held(self, point: Array) -> Optimum:

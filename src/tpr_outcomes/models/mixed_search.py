@@ -6,6 +6,9 @@ gradient is nil and no boundary it lies on can be left downhill.
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +16,10 @@ from tpr_outcomes.models.mixed_deviance import Deviance, Optimum
 from tpr_outcomes.models.mixed_rows import Covariance
 
 Array = NDArray[np.float64]
+Status = Literal["converged", "boundary", "failed"]
 
+EDGE = 1e-4
+"""Shares, and correlations at the shortest and longest gap, within this of 0 or 1 are at the boundary."""
 GRADIENT_TOLERANCE = 2e-3
 """Largest deviance gradient (per unit of a scaled parameter) accepted as an optimum. With curvature
 of order 1 or more the deviance is then within 2e-6 of its minimum, far below any decision."""
@@ -24,7 +30,6 @@ _SHARES = (-1.5, 0.0, 1.5)
 _ALMOST_SINGULAR = 1e-3
 _FEW = 60
 """With fewer patients, or at a boundary, the random effects are searched from every start."""
-Start = tuple[Array, Array]
 
 
 def warm_start(deviance: Deviance, start: Covariance) -> Array:
@@ -43,9 +48,23 @@ def warm_start(deviance: Deviance, start: Covariance) -> Array:
 
 
 def search(deviance: Deviance, start: Covariance | None) -> Optimum:
-    """Best optimum found: from the warm start alone, or from several places."""
-    if start is not None:
-        return _settled(deviance, warm_start(deviance, start))
+    """Best optimum found: from the warm start, or from several places.
+
+    A warm start that leads to a boundary, where the likelihood often has other tops, or nowhere, is not
+    relied upon: the other places are tried as well.
+    """
+    if start is None:
+        return _from_afar(deviance)
+    warm = _settled(deviance, warm_start(deviance, start))
+    if status_of(deviance, warm)[0] == "converged":
+        return warm
+    cold = _from_afar(deviance)
+    certified = cold.open_gradient < GRADIENT_TOLERANCE
+    missed = not warm.open_gradient < GRADIENT_TOLERANCE
+    return cold if certified and (missed or cold.deviance < warm.deviance - 1e-9) else warm
+
+
+def _from_afar(deviance: Deviance) -> Optimum:
     if not deviance.correlated:
         return _independent(deviance)
     middle = [_MIDDLE_RATE, 0.0][: deviance.extra]
@@ -135,3 +154,32 @@ def _across_the_edge(deviance: Deviance, found: Optimum) -> Optimum | None:
         if held.deviance < (better or found).deviance - (1e-8 if better is None else 0.0):
             better = held
     return better
+
+
+def status_of(deviance: Deviance, found: Optimum) -> tuple[Status, str]:
+    """Certified interior optimum, certified boundary optimum, or neither; and why."""
+    point, gradient = found.point, found.open_gradient
+    _, rate, nugget = deviance.unpack(point)
+    if not gradient < GRADIENT_TOLERANCE:
+        return "failed", f"no optimum was certified: the largest deviance gradient is {gradient:.2g}"
+    edges = []
+    if deviance.q and _least_variance(point[: deviance.m]) < EDGE**2:
+        edges.append("the random-effects covariance is singular (a variance of 0 or a correlation of 1)")
+    if deviance.correlated:
+        if math.exp(-rate * deviance.shortest) < EDGE or math.exp(-rate * deviance.longest) > 1.0 - EDGE:
+            edges.append("the residual correlation is at 0 or 1")
+        if deviance.residual == "car1+nugget" and not EDGE < nugget < 1.0 - EDGE:
+            edges.append("the white-noise share is at 0 or 1")
+    if edges:
+        return "boundary", "at the boundary: " + "; ".join(edges)
+    return "converged", "converged"
+
+
+def _least_variance(factor: Array) -> float:
+    """Smallest eigenvalue of ``D`` from the lower triangle of its factor."""
+    if factor.size == 1:
+        return float(factor[0]) ** 2
+    a, b, c = (float(value) for value in factor)
+    trace, det = a * a + b * b + c * c, (a * c) ** 2
+    largest = 0.5 * trace + math.sqrt(max(0.25 * trace * trace - det, 0.0))
+    return det / largest if largest > 0.0 else 0.0
