@@ -77,7 +77,8 @@ def evaluate(
     a, b, c : ndarray
         From :func:`products`.
     weight : ndarray, shape (N,) or (0,)
-        For how many patients each ``a`` stands in sums without ``b``; empty: one each.
+        For how many patients each ``a`` stands in sums without ``b``; empty: one each, as it must be with
+        two random effects.
     factor : ndarray, shape (q(q+1)/2,)
         Lower triangle of :math:`\Lambda`, row by row.
     dof : int
