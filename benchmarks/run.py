@@ -119,7 +119,7 @@ def ours(data: Data, model: str, method: str) -> Timed:
 def without_numba(data: Data, model: str, method: str) -> Timed:
     """The same with the numpy code alone."""
     kept = compiled._kernels.copy()
-    compiled._kernels[:] = [None]
+    compiled._kernels[:] = [compiled.PLAIN]
     try:
         return ours(data, model, method)
     finally:
@@ -170,7 +170,7 @@ class R:
 def methods_for(data: Data, model: str, method: str, r: R | None, peers: bool) -> Calls:
     """Who fits this model: ours first, then every peer that can."""
     found: Calls = {"ours": lambda: ours(data, model, method)}
-    if model == "slope+car1" and compiled.kernels() is not None:
+    if compiled.kernels() is not compiled.PLAIN:
         found["ours without numba"] = lambda: without_numba(data, model, method)
     if peers and model == "slope":
         found["statsmodels"] = lambda: statsmodels(data, model, method)
