@@ -78,7 +78,7 @@ def test_two_regions_are_not_enough(clinic: tuple[Visits, Working]) -> None:
 
 def test_the_forest_plot_draws_the_numbers(clinic: tuple[Visits, Working]) -> None:
     visits, working = clinic
-    found: RegionRelief = relief_by_region(working, visits)
+    found: RegionRelief = replace(relief_by_region(working, visits), apart=0)
     ax = plot_regions(found, Figure().subplots(), terms("twitches", visits.scale))
     order = np.argsort(found.pooled.shrunken)
     lines = {line.get_gid(): line for line in ax.lines}
@@ -97,3 +97,15 @@ def test_a_region_can_stand_out_and_is_pulled_in(clinic: tuple[Visits, Working])
     found = relief_by_region(working, visits)
     pooled = replace(found, pooled=found.pooled).pooled
     assert np.all(np.abs(pooled.shrunken - pooled.mean) <= np.abs(pooled.estimate - pooled.mean) + 1e-12)
+
+
+def test_patients_are_not_counted_where_a_small_rest_would_follow(
+    clinic: tuple[Visits, Working],
+) -> None:
+    found = relief_by_region(clinic[1], clinic[0])
+    few = replace(found, apart=3)
+    assert few.shown(5) == (None, None, None)
+    assert "patients" not in regions_alt(few, terms("twitches", clinic[0].scale))
+    assert replace(found, apart=0).shown(5) == found.patients
+    assert replace(found, apart=7, patients=(10, 30, 40)).shown(20) == (None, None, None)
+    assert replace(found, apart=0, patients=(10, 30, 40)).shown(20) == (None, 30, 40)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tpr_outcomes.cohort.privacy import is_small
 from tpr_outcomes.cohort.visits import Visits, first_rows
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.shrinkage import FEWEST_GROUPS, Pooled, partial_pool
@@ -36,6 +37,8 @@ class RegionRelief:
     names : tuple of str
         Regions as the clinic writes them; the small ones together are ``"other"``.
     patients : tuple of int
+    apart : int
+        Patients in none of them: a blank region, or one of the small ones where they are too few together.
     pooled : Pooled
         Scale points at ``dose``; negative is relief.
     dose : float
@@ -46,9 +49,15 @@ class RegionRelief:
 
     names: tuple[str, ...]
     patients: tuple[int, ...]
+    apart: int
     pooled: Pooled
     dose: float
     unit: str
+
+    def shown(self, minimum: int) -> tuple[int | None, ...]:
+        """Return patients by region; None where a count below ``minimum`` would be seen or follow."""
+        follows = is_small(self.apart, minimum)
+        return tuple(None if follows or is_small(n, minimum) else n for n in self.patients)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per region."""
@@ -106,7 +115,8 @@ def relief_by_region(working: Working, visits: Visits, *, level: float = 0.95) -
     dose = float(np.median(last))
     scale = dose / working.unit
     pooled = partial_pool(found[:k] * scale, errors[:k] * scale, level=level)
-    return RegionRelief(names, patients, pooled, dose, visits.scale.unit)
+    apart = ratings.n_patients - sum(patients)
+    return RegionRelief(names, patients, apart, pooled, dose, visits.scale.unit)
 
 
 def _groups(

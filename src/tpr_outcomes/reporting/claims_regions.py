@@ -10,6 +10,7 @@ import math
 
 import pandas as pd
 
+from tpr_outcomes.cohort.privacy import MINIMUM
 from tpr_outcomes.cohort.scales import SCALES
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.regions import RegionRelief, relief_by_region
@@ -43,14 +44,14 @@ def _regions(result: RegionRelief | str, _: Basis) -> Said:
     """C20: relief by region, beyond time but not beyond what is not in the record."""
     if isinstance(result, str):
         return Said("not identifiable", say.C20["no contrast"], "none", {"reason": result})
-    pooled, unit = result.pooled, result.unit
+    pooled, unit, shown = result.pooled, result.unit, result.shown(MINIMUM)
     numbers = [
         Number(f"region_{name}", float(pooled.shrunken[i]), float(pooled.shrunken_error[i]),
                float(pooled.conf_low[i]), float(pooled.conf_high[i]), level=pooled.level, unit=unit,
-               n=result.patients[i], method=f"{METHOD}; own estimate {pooled.estimate[i]:.3g}")
+               n=shown[i] or 0, method=f"{METHOD}; own estimate {pooled.estimate[i]:.3g}")
         for i, name in enumerate(result.names)
     ]  # fmt: skip
-    n = sum(result.patients)
+    n = 0 if None in shown else sum(result.patients)
     numbers += [
         Number("regions_mean", pooled.mean, pooled.mean_error, pooled.mean_low, pooled.mean_high,
                level=pooled.level, unit=unit, n=n, method="REML, Hartung-Knapp"),

@@ -106,7 +106,8 @@ def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
     regions = region_relief(e, visits)
     if regions is not None:
         title, caption = words_regions.FOREST["title"], regions_caption(regions, called)
-        found.append(Picture("regions", regions, called, title, caption, regions_alt(regions, called)))
+        alt = regions_alt(regions, called, minimum=shown.minimum)
+        found.append(Picture("regions", regions, called, title, caption, alt))
     flow = drawn.flow(visits, e, shown)
     add("flow", flow, alt_text.flow_alt(flow, called))
     return tuple(found)

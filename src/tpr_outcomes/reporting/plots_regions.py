@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tpr_outcomes.cohort.privacy import MINIMUM
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.evidence import Evidence
@@ -15,6 +17,8 @@ from tpr_outcomes.reporting import words_regions as say
 from tpr_outcomes.reporting.labels import fill
 from tpr_outcomes.reporting.plot_style import BLUE, FAINT, INK, RULE, SOFT
 from tpr_outcomes.reporting.spelling import Terms, capital, number
+
+Array = NDArray[np.int64]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +34,7 @@ def region_relief(evidence: Evidence, visits: Visits) -> RegionRelief | None:
         return None
 
 
-def plot_regions(result: RegionRelief, ax: Axes, called: Terms) -> Axes:
+def plot_regions(result: RegionRelief, ax: Axes, called: Terms, *, minimum: int = MINIMUM) -> Axes:
     """Draw each region's own and shrunken estimate, and the mean of all.
 
     Parameters
@@ -39,6 +43,8 @@ def plot_regions(result: RegionRelief, ax: Axes, called: Terms) -> Axes:
     ax : Axes
     called : Terms
         Names of dose and outcome.
+    minimum : int
+        Smallest count of people that is shown.
 
     Returns
     -------
@@ -60,9 +66,7 @@ def plot_regions(result: RegionRelief, ax: Axes, called: Terms) -> Axes:
     ax.plot(pooled.shrunken[order], height, "o", markersize=8, color=BLUE, gid="shrunken", zorder=3)
     ends = [pooled.mean_low, pooled.mean, pooled.mean_high, pooled.mean]
     ax.fill(ends, [0.0, 0.22, 0.0, -0.22], color=INK, gid="mean", zorder=3)
-    labels = [
-        f"{capital(result.names[i])}\n{say.FOREST['patients'].format(n=result.patients[i])}" for i in order
-    ]
+    labels = [f"{capital(result.names[i])}{_of(n, chr(10))}" for i, n in _counted(result, order, minimum)]
     ax.set_yticks([*height, 0.0], [*labels, capital(say.FOREST["mean"])])
     ax.set_ylim(-0.7, order.size + 0.6)
     ax.set_xlabel(capital(say.FOREST["axis"].format(outcome=called.outcome, unit=called.unit)))
@@ -71,12 +75,22 @@ def plot_regions(result: RegionRelief, ax: Axes, called: Terms) -> Axes:
     return ax
 
 
+def _counted(result: RegionRelief, order: Array, minimum: int) -> list[tuple[int, int | None]]:
+    """Regions in drawing order, with their patients where they may be shown."""
+    shown = result.shown(minimum)
+    return [(int(i), shown[int(i)]) for i in order]
+
+
+def _of(n: int | None, before: str) -> str:
+    return "" if n is None else before + say.FOREST["patients"].format(n=n)
+
+
 def regions_caption(result: RegionRelief, called: Terms) -> str:
     """Say what the marks of the forest plot are, and how many regions were looked at."""
     return fill(say.FOREST["caption"], called, dose=number(result.dose), groups=str(len(result.names)))
 
 
-def regions_alt(result: RegionRelief, called: Terms) -> str:
+def regions_alt(result: RegionRelief, called: Terms, *, minimum: int = MINIMUM) -> str:
     """Say what the forest plot shows, from the numbers it draws."""
     pooled = result.pooled
     rows = " ".join(
@@ -86,9 +100,9 @@ def regions_alt(result: RegionRelief, called: Terms) -> str:
             unit=called.unit,
             low=number(float(pooled.conf_low[i])),
             high=number(float(pooled.conf_high[i])),
-            n=result.patients[i],
+            of=_of(n, ", "),
         )
-        for i in np.argsort(pooled.shrunken, kind="stable")
+        for i, n in _counted(result, np.argsort(pooled.shrunken, kind="stable"), minimum)
     )
     return say.FOREST["alt"].format(
         groups=len(result.names),

@@ -36,13 +36,10 @@ CUTS = {"absolute": "{value} {unit}", "percent": "{value}% of the first score", 
 FOREST = {
     "title": "Relief by region of the body",
     "caption": (
-        "Change of {outcome} that goes with {dose} {recorded}, beyond time in the same region ({unit}; "
-        "left is "
-        "relief). Filled: pulled towards the mean of all, with 95% interval. Hollow: the region's own "
-        "estimate. "
-        "Diamond: the mean of the regions. {groups} regions were looked at; one in twenty intervals "
-        "misses by "
-        "chance, and pulling takes care of that."
+        "Change of {outcome} that goes with {dose} {recorded}, beyond time in the same region ({unit}; left is "
+        "relief). Filled: pulled towards the mean of all, with 95% interval. Hollow: the region's own estimate. "
+        "Diamond: the mean of the regions. {groups} regions were set side by side; the best of several is best "
+        "partly by luck, so each is pulled."
     ),
     "axis": "change of {outcome} ({unit})",
     "mean": "all regions",
@@ -50,5 +47,5 @@ FOREST = {
     "alt": (
         "Forest plot of {groups} regions. Mean of all {mean} {unit} (95% interval {low} to {high}). {rows}"
     ),
-    "row": "{name}: {shrunken} {unit} ({low} to {high}), {n} patients.",
+    "row": "{name}: {shrunken} {unit} ({low} to {high}){of}.",
 }
