@@ -36,9 +36,12 @@ CUTS = {"absolute": "{value} {unit}", "percent": "{value}% of the first score", 
 FOREST = {
     "title": "Relief by region of the body",
     "caption": (
-        "Change of {outcome} that goes with {dose} {recorded}, beyond time in the same region ({unit}; left is "
-        "relief). Filled: pulled towards the mean of all, with 95% interval. Hollow: the region's own estimate. "
-        "Diamond: the mean of the regions. {groups} regions were set side by side; the best of several is best "
+        "Change of {outcome} that goes with {dose} {recorded}, beyond time in the same region ({unit}; "
+        "left is "
+        "relief). Filled: pulled towards the mean of all, with 95% interval. Hollow: the region's own "
+        "estimate. "
+        "Diamond: the mean of the regions. {groups} regions were set side by side; the best of several "
+        "is best "
         "partly by luck, so each is pulled."
     ),
     "axis": "change of {outcome} ({unit})",
