@@ -87,7 +87,7 @@ class _Explorer:
         """A choice from a list, its label beside it."""
         look: dict[str, Any] = {
             "style": {"description_width": "initial"},
-            "layout": {"width": "auto", "max_width": "28rem"},
+            "layout": {"width": "auto", "max_width": "min(28rem, 100%)"},
         }
         return self.w.Dropdown(options=options, description=text, **look | more)
 

@@ -133,4 +133,5 @@ def outlook_sentences(found: Outlook, called: Terms) -> list[str]:
         lines.append(fill(say.PATIENT["end"], called, visit=str(found.known)))
     elif a.at[-1] > found.visit[-1] and not np.isnan(found.dose_ahead):
         lines.append(fill(say.PATIENT["doses"], called, dose=number(found.dose_ahead)))
-    return [*lines, fill(say.PATIENT["caution"], called)]
+    tried = [say.PATIENT["tried"]] if shown else []
+    return [*lines, *tried, fill(say.PATIENT["caution"], called)]

@@ -113,6 +113,10 @@ PATIENT = {
         "This says what usually follows in patients treated as these were. It does not say what more or "
         "fewer {many} would bring, and it is no advice on this patient's treatment."
     ),
+    "tried": (
+        "Tried on simulated clinics: of 150 patients, 74 to 80 of 100 ratings lay inside this interval; of "
+        "60 patients, 73 to 79. More patients make it truer."
+    ),
     "caption": (
         "Full dots: ratings the model knows. Open dots: ratings it does not know. Line and band: what it "
         "expects, and where four of five ratings lie. Dotted: patients with the same first rating, visit and"
