@@ -435,7 +435,7 @@ def _quoted(evaluation: Evaluation) -> Iterator[Row]:
 def _standards(evaluation: Evaluation) -> Iterator[Row]:
     for checklist in checklists(evaluation, frozenset()):
         name = f"standards:{checklist.name}"
-        yield Row(name, "items answered", checklist.answered, unit="count", n=len(checklist.items))
+        yield Row(name, "items answered", checklist.answered, unit="item", n=len(checklist.items))
     if evaluation.self_check is not None:
         yield Row("self_check:bootstrap", "sign flips in each clinic", evaluation.self_check.bootstrap)
 

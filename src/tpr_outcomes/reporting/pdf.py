@@ -37,6 +37,7 @@ OPTIONS = (
     "--no-first-run",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
+_NODE = re.compile(rb"node\d{8}")
 _DATE = re.compile(rb"/(CreationDate|ModDate) ?\(D:[^)]*\)")
 
 
@@ -66,7 +67,7 @@ def print_pdf(page: str) -> bytes:
     Returns
     -------
     bytes
-        A tagged PDF on A4 with bookmarks. Its dates are blanked, so that the same page and browser give the
+        A tagged PDF on A4 with bookmarks. Its dates are blanked and its nodes renumbered, so that the same page and browser give the
         same bytes.
 
     Raises
@@ -91,12 +92,18 @@ def print_pdf(page: str) -> bytes:
             raise _failure(browser, error.strerror or type(error).__name__) from error
         if not target.exists():
             raise _failure(browser, say.PDF["nothing"].format(status=ended.returncode))
-        return _DATE.sub(_undated, target.read_bytes())
+        return _renumbered(_DATE.sub(_undated, target.read_bytes()))
 
 
 def _undated(found: re.Match[bytes]) -> bytes:
     """Blank a date, keeping its length: the places in the file's table of contents stay true."""
     return re.sub(rb"\d", b"0", found.group(0))
+
+
+def _renumbered(printed: bytes) -> bytes:
+    """Number the nodes of the structure from 1 in their own order: Chromium's start differs by chance."""
+    order = {node: i for i, node in enumerate(sorted(set(_NODE.findall(printed))), start=1)}
+    return _NODE.sub(lambda found: b"node%08d" % order[found.group(0)], printed)
 
 
 def _failure(browser: str, reason: str) -> OutputError:
