@@ -67,8 +67,8 @@ def print_pdf(page: str) -> bytes:
     Returns
     -------
     bytes
-        A tagged PDF on A4 with bookmarks. Its dates are blanked and its nodes renumbered, so that the same page and browser give the
-        same bytes.
+        A tagged PDF on A4 with bookmarks. Its dates are blanked and its nodes renumbered, so that the same
+        page and browser give the same bytes.
 
     Raises
     ------
