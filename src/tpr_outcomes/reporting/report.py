@@ -230,13 +230,10 @@ def _not_for(evaluation: Evaluation, called: Terms) -> list[str]:
     """Who the verdict does not apply to, from the record."""
     e, visits = evaluation.evidence, evaluation.visits
     left = visits.n_patients - e.ratings.n_patients
-    lines = [
-        say.NOT_FOR["left"].format(
-            left=count_text(left, evaluation.shown.minimum), patients=evaluation.shown.text("patients")
-        )
-        if left
-        else say.NOT_FOR["all_in"]
-    ]
+    shown = evaluation.shown
+    said = "all_in" if not left else "left" if shown.number("patients") is not None else "left_few"
+    texts = {"left": count_text(left, shown.minimum), "patients": shown.text("patients")}
+    lines = [say.NOT_FOR[said].format(**texts)]
     if e.design is not None and e.design.dose_95 > 0:
         most, top = number(float(e.ratings.dose_before.max())), number(e.design.dose_95)
         lines.append(fill(say.NOT_FOR["past"], called, most=most, top=top))

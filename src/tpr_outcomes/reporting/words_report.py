@@ -47,6 +47,7 @@ FACTS = {
 
 NOT_FOR = {
     "left": "Patients rated only once or not at their first visit: {left} of {patients} are not in it.",
+    "left_few": "Patients rated only once or not at their first visit: {left} are not in it.",
     "all_in": "Patients who came only once: a first rating alone says nothing of change.",
     "past": "Totals past {most} {many}: nobody here had more, and few had more than {top}.",
     "regions": "Any one of the {regions} body regions on its own: they are taken together.",
