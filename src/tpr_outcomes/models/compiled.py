@@ -37,9 +37,9 @@ PLAIN = Kernels(
     mixed_newton.propose,
 )
 
-_OPTIONS: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy"}
-"""Sums may be taken in any order (several at once) and divisions become products; nan and inf keep
-their meaning."""
+_OPTIONS: dict[str, Any] = {"error_model": "numpy"}
+"""No fast-math: where sums may be taken in any order, code compiled anew and code loaded from the cache
+differ in the last digits, and the same record would not give the same bytes."""
 
 
 def _compile() -> Kernels | None:
