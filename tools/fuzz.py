@@ -347,7 +347,8 @@ def other_cells(raw: RawTable, path: Path) -> list[dict[tuple[int, int], Any]]:
     if raw.kind == "parquet":
         table = pq.read_table(io.BytesIO(content))
         return [
-            {(i + 1, j): v for j, name in enumerate(table.column_names)
+            {(i + 1, j): v.decode() if isinstance(v, bytes) else v
+             for j, name in enumerate(table.column_names)
              for i, v in enumerate(table.column(j).to_pylist()) if v is not None and name is not None}
         ]  # fmt: skip
     text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else raw.encoding)

@@ -14,7 +14,8 @@ import pytest
 from tpr_outcomes.cli import main
 from tpr_outcomes.cohort import workbooks
 from tpr_outcomes.cohort.sources import FileContent, read_source
-from tpr_outcomes.cohort.workbooks import require_modest
+from tpr_outcomes.cohort.visits import check_visits
+from tpr_outcomes.cohort.workbooks import require_modest, with_errors_as_text
 from tpr_outcomes.errors import SourceError
 
 FAR = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
@@ -165,3 +166,25 @@ def test_sheets_in_binary_workbooks(row: int, column: int, modest: bool) -> None
         return
     with pytest.raises(SourceError, match="reaches over more than"):
         require_modest(file.getvalue())
+
+
+def test_a_formula_that_failed_is_not_taken_for_blank(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (("patient", "visit", "pain", "twitches"), ("a", 1, 5, 3), ("a", 2, 4, 2)):
+        sheet.append(row)
+    sheet["C3"].value, sheet["C3"].data_type = "#REF!", "e"
+    path = tmp_path / "clinic.xlsx"
+    book.save(path)
+    (problem,) = check_visits(path).errors
+    assert problem.column == "pain"
+    assert "C3" in problem.address
+
+
+def test_a_workbook_without_failed_formulas_is_left_as_it_is() -> None:
+    book = openpyxl.Workbook()
+    made = io.BytesIO()
+    book.save(made)
+    assert with_errors_as_text(made.getvalue()) == made.getvalue()
+    assert with_errors_as_text(b"no archive") == b"no archive"

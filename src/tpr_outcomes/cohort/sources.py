@@ -30,7 +30,7 @@ from tpr_outcomes.cohort.links import is_link
 from tpr_outcomes.cohort.opening import GZIP, read_file
 from tpr_outcomes.cohort.raw import RawTable, drop_empty, texts
 from tpr_outcomes.cohort.sources_plain import split_plain
-from tpr_outcomes.cohort.workbooks import opened, require_modest
+from tpr_outcomes.cohort.workbooks import opened, require_modest, with_errors_as_text
 from tpr_outcomes.errors import SourceError
 
 __all__ = [
@@ -251,7 +251,7 @@ def _open_workbook(content: bytes) -> CalamineWorkbook:
     """Open a workbook held in memory."""
     require_modest(content)
     with opened():
-        return CalamineWorkbook.from_filelike(io.BytesIO(content))
+        return CalamineWorkbook.from_filelike(io.BytesIO(with_errors_as_text(content)))
 
 
 def _read_sheets(content: bytes, columns: Columns, *, sheet: str | None) -> tuple[RawTable, ...]:

@@ -106,7 +106,8 @@ def _read_parquet(source: str | Path | FileContent) -> RawTable:
         with parquet.ParquetFile(where) as file:
             require_rows(name, file.metadata.num_rows, file.metadata.num_columns)
             table = file.read(use_threads=False)
-    except (pa.ArrowException, OSError, MemoryError) as error:
+            table.validate(full=True)  # texts that are none, places past the end
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         raise SourceError(
             f"{name} cannot be read as Parquet: it is cut off, damaged, or another kind of file under this "
             "name. Copy or write it again."

@@ -29,6 +29,7 @@ _HEADER = 30  # bytes of a member's own header before its name
 _ZIP = b"PK\x03\x04"
 _REFERENCE = re.compile(rb'\br="([A-Za-z]{1,8})(\d{1,20})"')
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d{1,20})"')
+_FAILED = re.compile(rb"""(<(?:\w+:)?c\b[^>]*?\s)t=["']e["']""")
 _LONGEST_TAG = 1 << 12
 _ODS_ROW = b"<table:table-row"
 _REPEATED_ROWS = re.compile(rb'table:number-rows-repeated="(\d{1,20})"')
@@ -84,6 +85,35 @@ def require_modest(content: bytes) -> None:
                 f"A sheet reaches over more than {MOST_CELLS:,} cells, the most that is read; one cell far "
                 "out is enough. Delete unused rows and columns (Ctrl+End shows the last), or save it as CSV."
             )
+
+
+def with_errors_as_text(content: bytes) -> bytes:
+    """Turn cells in which a formula failed (``#REF!``) into text, so that they are not taken for blank.
+
+    Parameters
+    ----------
+    content : bytes
+        A workbook that :func:`require_modest` has let through.
+
+    Returns
+    -------
+    bytes
+        The same workbook where no formula failed, and for kinds other than .xlsx and .xlsm.
+    """
+    if not content.startswith(b"PK"):
+        return content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheets = {m.filename for m in archive.infolist() if _sheet_kind(m.filename) == "xlsx"}
+        parts = {m.filename: archive.read(m) for m in archive.infolist() if m.filename in sheets}
+        if not any(_FAILED.search(part) for part in parts.values()):
+            return content
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as other:
+            for member in archive.infolist():
+                part = parts.get(member.filename)
+                whole = archive.read(member) if part is None else _FAILED.sub(rb'\g<1>t="str"', part)
+                other.writestr(zipfile.ZipInfo(member.filename), whole)
+    return made.getvalue()
 
 
 @contextmanager
