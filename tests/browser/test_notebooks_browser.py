@@ -16,13 +16,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from playwright.sync_api import TimeoutError as PageTimeout
 from tests.browser.servers import DESK, PATIENCE, ROOT, TELEPHONE, served
 
 PICTURE = ROOT / "docs" / "images" / "start-here.png"
-PRESSES = 6
-RUNNING = "[...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('[*]'))"
-"""Some cell has a star in front of it (a number may be left from an earlier run)."""
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
@@ -74,20 +70,15 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def run_all(page: Page, address: str) -> None:
-    """Open a page and press the button as soon as it is there; again if the press came before the kernel.
+    """Open a page and press the button once its kernel is there.
 
-    JupyterLab drops a press that falls into the moment in which a kernel is being made.
+    JupyterLab loses a press that falls into the moment in which a kernel is being made: the button starts the
+    kernel afresh, and one that is not there yet is left in a state called unknown.
     """
     page.goto(address, timeout=PATIENCE)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    for _ in range(PRESSES):
-        page.get_by_role("button", name="Run all cells", exact=True).click()
-        try:
-            page.wait_for_function(RUNNING, timeout=PATIENCE / PRESSES)
-        except PageTimeout:
-            continue
-        return
-    pytest.fail("The notebook does not start to run.")
+    page.locator(IDLE).wait_for(state="attached")
+    page.get_by_role("button", name="Run all cells", exact=True).click()
 
 
 def box(page: Page, selector: str) -> Any:

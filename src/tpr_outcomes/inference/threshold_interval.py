@@ -218,10 +218,11 @@ def limit(
     width = handicap.size if selection is None else directions.scores.size
     along = directions.gram[:width, k]
     own = directions.scores[k]
-    square = (directions.square - own**2) / np.maximum(draws.squares - draws.products[k] ** 2, 1e-300)
-    drawn = draws.products[:width] + along[:, None] * (own / np.sqrt(square) - draws.products[k])
+    square = max(directions.square - own**2, 0.0) / np.maximum(draws.squares - draws.products[k] ** 2, 1e-300)
+    drawn = draws.products[:width] - along[:, None] * draws.products[k]
+    drawn *= np.sqrt(square)  # 0 where ratings have no noise
+    drawn += along[:, None] * own
     np.square(drawn, out=drawn)
-    drawn *= square
     excess = (drawn[: handicap.size] - handicap[:, None]).max(axis=0) - (own**2 - handicap[k])
     if selection is not None:
         selected = excess[selection.holds(drawn, handicap.size)]
