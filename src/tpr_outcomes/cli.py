@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from tpr_outcomes import __version__
-from tpr_outcomes.commands import answers, notebooks, record, reports, sharing, studies
+from tpr_outcomes.commands import answers, notebooks, published, record, reports, sharing, studies
 from tpr_outcomes.commands.screen import refuse
 from tpr_outcomes.errors import EXIT_OK, TprError
 
@@ -40,6 +40,7 @@ COMMANDS = (
     sharing.template,
     sharing.deidentify,
     answers.claims,
+    published.evidence,
     reports.reproduce,
     studies.simulate,
     studies.calibrate,
