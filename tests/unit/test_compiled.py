@@ -13,7 +13,7 @@ import pytest
 from tests.unit.mixed_reference import CASES, Case
 
 from tpr_outcomes.inference.resample import generator
-from tpr_outcomes.models import compiled, compiled_patients, compiled_rows, mixed_sums
+from tpr_outcomes.models import compiled, compiled_patients, compiled_rows, drawn_scores, mixed_sums
 from tpr_outcomes.models.mixed import Layout, MixedData, fit_mixed
 
 ROUNDING = 1e-11
@@ -185,6 +185,27 @@ def test_every_formula_number_by_number(
             numpys = mixed_sums.tangents(*place, rate, nugget, *at)
             for one, other in zip(ours, numpys, strict=True):
                 np.testing.assert_allclose(one, other, rtol=100 * close, atol=close * np.abs(other).max())
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("rivals", [0, 4])
+def test_largest_scores_bit_by_bit(maker: str, rivals: int) -> None:
+    """Two blocks of draws and a bit: the same bits, so that an interval never hangs on a compiler."""
+    if maker == "compiled":
+        pytest.importorskip("numba")
+    rng = generator(4, "largest", rivals)
+    given = (
+        rng.normal(size=(6 + rivals, 300)),
+        rng.normal(size=300),
+        rng.uniform(-1.0, 1.0, 6 + rivals),
+        2.5,
+        rng.uniform(0.5, 2.0, 300),
+        np.repeat([0.0, 6.0], 3),
+        rng.uniform(0.0, 5.0, rivals),
+    )
+    loops = drawn_scores.largest_loops if maker == "loops" else compiled.kernels().largest
+    for one, other in zip(loops(*given), drawn_scores.largest(*given), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

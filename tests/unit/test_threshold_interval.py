@@ -146,7 +146,8 @@ def test_selection_by_hand() -> None:
         [2.0, 2.0, 2.0, 2.0],
     ])  # fmt: skip
     # 6 - 4 - 0 = 2; 5 - 4 - 0 = 1, not more; 9 - 4 - 4 = 1, not more; 9 - 4 - 3.9 = 1.1
-    assert rule.holds(squares, 2).tolist() == [True, False, False, True]
+    rivals = np.maximum(squares[2:] - rule.rival_penalties[:, None], 0.0).max(axis=0)
+    assert rule.holds(squares[:2].max(axis=0), rivals).tolist() == [True, False, False, True]
 
 
 def test_with_too_few_selected_draws_the_limit_is_the_largest_of_all() -> None:

@@ -44,6 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tpr_outcomes.inference.resample import generator
+from tpr_outcomes.models import compiled
 
 Array = NDArray[np.float64]
 
@@ -55,6 +56,7 @@ FEWEST_DRAWS = 19
 FAR = 30.0
 """Residual variances of deviance beyond which a threshold is out without drawing: 5.5 standard errors."""
 _NEGLIGIBLE = 1e-6
+_NONE = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,9 @@ class Selection:
     shape_penalty: float
     margin: float
 
-    def holds(self, squares: Array, n_shapes: int) -> NDArray[np.bool_]:
-        """Whether a threshold wins, by draw, from squared scores (k, B)."""
-        rivals = (squares[n_shapes:] - self.rival_penalties[:, None]).max(axis=0, initial=0.0)
-        won = squares[:n_shapes].max(axis=0) - self.shape_penalty - rivals
-        return np.asarray(won > self.margin)
+    def holds(self, shapes: Array, rivals: Array) -> NDArray[np.bool_]:
+        """Whether a threshold wins, by draw, from the largest squared scores (B,), rivals' less penalties."""
+        return np.asarray(shapes - self.shape_penalty - rivals > self.margin)
 
 
 @dataclass(frozen=True)
@@ -215,17 +215,22 @@ def limit(
     than 19 selected draws (a clinic with this threshold and this score would hardly be seen) it is the
     largest of all draws. A shape the background spans stands for no shape at all.
     """
-    width = handicap.size if selection is None else directions.scores.size
-    along = directions.gram[:width, k]
-    own = directions.scores[k]
-    square = max(directions.square - own**2, 0.0) / np.maximum(draws.squares - draws.products[k] ** 2, 1e-300)
-    drawn = draws.products[:width] - along[:, None] * draws.products[k]
-    drawn *= np.sqrt(square)  # 0 where ratings have no noise
-    drawn += along[:, None] * own
-    np.square(drawn, out=drawn)
-    excess = (drawn[: handicap.size] - handicap[:, None]).max(axis=0) - (own**2 - handicap[k])
+    penalties = _NONE if selection is None else selection.rival_penalties
+    width = handicap.size + penalties.size
+    own, score = draws.products[k], float(directions.scores[k])
+    left = max(directions.square - score**2, 0.0)  # 0 where ratings have no noise
+    merit, shapes, rivals = compiled.kernels().largest(
+        draws.products[:width],
+        own,
+        np.ascontiguousarray(directions.gram[:width, k]),
+        score,
+        np.sqrt(left / np.maximum(draws.squares - own**2, 1e-300)),
+        handicap,
+        penalties,
+    )
+    excess = merit - (score**2 - handicap[k])
     if selection is not None:
-        selected = excess[selection.holds(drawn, handicap.size)]
+        selected = excess[selection.holds(shapes, rivals)]
         if selected.size < FEWEST_DRAWS:
             return float(excess.max())
         excess = selected

@@ -1,4 +1,4 @@
-r"""The loops of a mixed-model fit, compiled when numba is at hand.
+r"""The loops of a mixed-model fit and of a threshold's interval, compiled when numba is at hand.
 
 The searches of :mod:`tpr_outcomes.models.mixed_newton` are written once: as plain Python they call the numpy
 formulas of :mod:`tpr_outcomes.models.mixed_sums`, compiled they call the loops of
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tpr_outcomes.models import compiled_patients, compiled_rows, mixed_newton, mixed_sums
+from tpr_outcomes.models import compiled_patients, compiled_rows, drawn_scores, mixed_newton, mixed_sums
 
 
 class Kernels(NamedTuple):
@@ -24,6 +24,7 @@ class Kernels(NamedTuple):
     factor_search: Callable[..., Any]
     first_curvature: Callable[..., Any]
     propose: Callable[..., Any]
+    largest: Callable[..., Any]
     arrange: Callable[..., Any] | None = None
     pack: Callable[..., Any] | None = None
 
@@ -35,6 +36,7 @@ PLAIN = Kernels(
     mixed_newton.factor_search,
     mixed_newton.first_curvature,
     mixed_newton.propose,
+    drawn_scores.largest,
 )
 
 _OPTIONS: dict[str, Any] = {"error_model": "numpy"}
@@ -70,6 +72,7 @@ def _compile() -> Kernels | None:
         compiled(mixed_newton.factor_search),
         compiled(mixed_newton.first_curvature),
         compiled(mixed_newton.propose),
+        compiled(drawn_scores.largest_loops),
         compiled(compiled_rows.arrange_loops),
         compiled(compiled_rows.pack_loops),
     )
