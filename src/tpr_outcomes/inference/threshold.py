@@ -63,6 +63,11 @@ SHAPE_MARGIN = 6.0
 (odds of 20 to 1): the best of many steps follows noise more closely than the best of many hinges."""
 BIC_MARGIN = 1.0
 """The threshold's BIC must be lower than every rival's by more than this."""
+MANY = 150
+"""Patients from which on BIC's own penalty is enough to keep straight lines from passing for thresholds."""
+FEW_PENALTY = 1.4
+"""With fewer, a threshold pays this times ``log(MANY / patients)`` more: BIC's penalty shrinks with the
+number of patients, the gain from searching the place of a bend does not."""
 STEP_WEIGHT = 0.1
 """Weight of the step-shaped thresholds in the average; the hinges share the rest."""
 _NEGLIGIBLE = 1e-6
@@ -171,6 +176,8 @@ class ThresholdProfile:
 @dataclass(frozen=True)
 class InformationCriteria:
     """Bayesian information criterion of each explanation, same whitening, ``log(patients)`` penalty.
+
+    With fewer than :data:`MANY` patients hinge and step pay more (:data:`FEW_PENALTY`).
 
     Attributes
     ----------
@@ -390,7 +397,9 @@ def information_criteria(working: Working) -> InformationCriteria:
 
 
 def _penalty(working: Working, candidate: Candidate) -> float:
-    return float(candidate.n_parameters * np.log(working.ratings.n_patients))
+    n = working.ratings.n_patients
+    more = FEW_PENALTY * np.log(max(MANY / n, 1.0)) if candidate in (HINGE, STEP) else 0.0
+    return float(candidate.n_parameters * np.log(n) + more)
 
 
 def _candidate_columns(working: Working, candidates: Sequence[Candidate]) -> tuple[Array, NDArray[np.int64]]:
