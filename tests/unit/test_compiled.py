@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -244,6 +245,39 @@ def test_the_environment_decides(switch: str, root: Path, tmp_path: Path) -> Non
     assert float(log_likelihood) == pytest.approx(RICH.expected["log_likelihood"], abs=1e-6)
     assert float(slope) == pytest.approx(RICH.expected["beta_dose"], abs=1e-5 * RICH.expected["se_dose"])
     assert status == "converged"
+
+
+UPGRADE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from tpr_outcomes.models import compiled
+k = compiled.kernels()
+one = np.ones((1, 2)), np.ones((1, 2, 2)), 9.0 * np.eye(2), np.empty(0), np.array([0.5])
+print(k.factor_search(*one, 4, False)[-1])
+"""
+
+
+def test_a_changed_loop_is_compiled_anew_where_it_is_called(root: Path, tmp_path: Path) -> None:
+    """``evaluate`` lives in another file than the search that calls it."""
+    pytest.importorskip("numba")
+    copy = tmp_path / "tpr_outcomes"
+    shutil.copytree(root / "src" / "tpr_outcomes", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    loops = copy / "models" / "compiled_patients.py"
+    as_it_was = loops.read_text(encoding="utf-8")
+
+    def evaluations() -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", UPGRADE, str(tmp_path)],
+            capture_output=True, text=True, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""},
+        )  # fmt: skip
+        return int(done.stdout)
+
+    assert evaluations() > 1
+    found = "    regular, root = cholesky_loops(s[:p, :p])\n"
+    assert as_it_was.count(found) == 1
+    loops.write_text(as_it_was.replace(found, f"{found}    regular = False\n"), encoding="utf-8")
+    assert evaluations() == 1  # no root at the first point: the search ends there
 
 
 def test_without_numba_it_is_numpy(monkeypatch: pytest.MonkeyPatch) -> None:

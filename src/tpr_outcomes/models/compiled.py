@@ -8,8 +8,10 @@ numbers to rounding (``tests/unit/test_compiled.py``). Set ``TPR_OUTCOMES_COMPIL
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tpr_outcomes.models import compiled_patients, compiled_rows, drawn_scores, mixed_newton, mixed_sums
@@ -64,7 +66,16 @@ def _compile() -> Kernels | None:
     for helper in (*compiled_patients.HELPERS, *mixed_newton.HELPERS):
         register_jitable(**_OPTIONS)(helper)
     stands_for(mixed_sums.evaluate, compiled_patients.evaluate_loops)
-    compiled = njit(cache=True, **_OPTIONS)
+    sealed = _seal()
+
+    def compiled(loops: Callable[..., Any]) -> Any:
+        """Compile, or load what was compiled from this very source."""
+        dispatcher = njit(cache=True, **_OPTIONS)(loops)
+        file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # numba has no public way
+        if file is not None:
+            file._source_stamp = (file._source_stamp, sealed)  # noqa: SLF001
+        return dispatcher
+
     return Kernels(
         compiled(compiled_rows.products_loops),
         compiled(compiled_rows.tangents_loops),
@@ -76,6 +87,18 @@ def _compile() -> Kernels | None:
         compiled(compiled_rows.arrange_loops),
         compiled(compiled_rows.pack_loops),
     )
+
+
+def _seal() -> str:
+    """Hash of all that is compiled.
+
+    numba keeps compiled code as long as the file of the *calling* function is unchanged, while a search calls
+    loops of other files: without this, code of an earlier version could be loaded after an upgrade.
+    """
+    found = hashlib.sha256()
+    for module in (compiled_patients, compiled_rows, drawn_scores, mixed_newton):
+        found.update(Path(str(module.__file__)).read_bytes())
+    return found.hexdigest()
 
 
 _kernels: list[Kernels] = []
