@@ -1,10 +1,12 @@
 # Started by benchmarks/run.py as a server, so that its fits alternate with ours. One request a line:
 #   load FILE                 y, t, dose, hinge, patient
 #   fit PACKAGE MODEL METHOD  PACKAGE lme4, lme4-refit or nlme; MODEL slope or slope+car1; METHOD ml or reml
+#   predict METHOD            lme4's predictions of every rating, random effects included, from a fit made before
 #   verdict FILE              five nlme CAR(1) fits of a clinic's ratings
+#   bend FILE                 one segmented.lme fit of the same
 #   versions
 # and one answer a line: CPU seconds and log-likelihood, or "error: ..."
-suppressMessages({have <- vapply(c("lme4", "nlme"), requireNamespace, TRUE, quietly = TRUE); library(nlme)})
+suppressMessages({have <- vapply(c("lme4", "nlme", "segmented"), requireNamespace, TRUE, quietly = TRUE); library(nlme)})
 d <- NULL; kept <- list()
 
 seconds <- function(f) {          # CPU time of one call, averaged over calls until 0.1 s are spent
@@ -29,6 +31,19 @@ fit <- function(package, model, method) {
   found <- seconds(f)
   sprintf("%.6g %.10g", found[[1]], as.numeric(logLik(found[[2]])))
 }
+predictions <- function(method) {
+  o <- suppressMessages(suppressWarnings(
+    lme4::lmer(y ~ t + dose + hinge + (t | patient), data = d, REML = method == "reml")))
+  found <- seconds(function() predict(o, newdata = d))
+  sprintf("%.6g %.10g", found[[1]], sum(found[[2]]^2))
+}
+bend <- function(file) {
+  r <- read.csv(file); r$patient <- factor(r$patient)
+  o <- lme(pain ~ factor(visit) + baseline + dose, random = ~ 1 | patient, data = r, method = "ML")
+  found <- seconds(function() segmented::segmented.lme(o, seg.Z = ~ dose, random = list(patient = pdDiag(~ 1)),
+    control = segmented::seg.control(n.boot = 0, display = FALSE)))
+  sprintf("%.6g nan", found[[1]])
+}
 verdict <- function(file) {       # visit as factor and the first rating, as in our background
   r <- read.csv(file); r$patient <- factor(r$patient)
   found <- seconds(function() for (k in 1:5) o <- lme(pain ~ factor(visit) + baseline + dose,
@@ -38,7 +53,7 @@ verdict <- function(file) {       # visit as factor and the first rating, as in 
 answer <- function(words) switch(words[1],
   load = { d <<- read.csv(words[2]); d$patient <<- factor(d$patient); kept <<- list(); "loaded" },
   fit = fit(words[2], words[3], words[4]),
-  verdict = verdict(words[2]),
+  predict = predictions(words[2]), verdict = verdict(words[2]), bend = bend(words[2]),
   versions = paste0("R ", R.version$major, ".", R.version$minor, "; ",
                     paste(names(have)[have], vapply(names(have)[have], function(n) as.character(packageVersion(n)), ""),
                           collapse = "; ")))

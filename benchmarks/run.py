@@ -30,11 +30,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tpr_outcomes.cohort.derive import ratings
+from tpr_outcomes.cohort.derive import Ratings, ratings
+from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import decide, gather_evidence
+from tpr_outcomes.inference.falsify import lead_check, mundlak_check
+from tpr_outcomes.inference.identifiability import design
 from tpr_outcomes.inference.resample import generator
+from tpr_outcomes.inference.threshold import information_criteria, score_tests, threshold_profile
 from tpr_outcomes.models import compiled
-from tpr_outcomes.models.mixed import fit_mixed
+from tpr_outcomes.models.mixed import MixedData, MixedFit, fit_mixed, fit_prepared, predict_effects
+from tpr_outcomes.models.working import working_model
 from tpr_outcomes.planning.simulate import simulate
 
 HERE = Path(__file__).resolve().parent
@@ -152,7 +157,10 @@ class R:
         return self.process.stdout.readline().strip()
 
     def fit(self, package: str, model: str, method: str) -> Timed:
-        said = self.ask("fit", package, model, method)
+        return self.timed("fit", package, model, method)
+
+    def timed(self, *words: object) -> Timed:
+        said = self.ask(*words)
         if said.startswith("error"):
             raise ArithmeticError(said)
         seconds, log_likelihood = map(float, said.split())
@@ -232,12 +240,8 @@ def fits(options: argparse.Namespace, r: R | None) -> tuple[list[dict[str, objec
     own: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for n in options.sizes:
         data = draw(n)
-        with tempfile.TemporaryDirectory() as folder:
-            if r is not None:
-                path = Path(folder) / "data.csv"
-                columns = dict(zip(("t", "dose", "hinge"), data.x[:, 1:].T, strict=True))
-                pd.DataFrame({"y": data.y, "patient": data.patient} | columns).to_csv(path, index=False)
-                r.ask("load", path)
+        if r is not None:
+            load(r, data)
         for model, method in MODELS:
             if method == "reml" and n != 200:
                 continue
@@ -257,30 +261,151 @@ def fits(options: argparse.Namespace, r: R | None) -> tuple[list[dict[str, objec
     return lines, notes
 
 
-def whole_verdict(repeats: int, r: R | None) -> list[dict[str, object]]:
-    """The verdict with 1,999 replicates, n=150, against five nlme CAR(1) fits of the same ratings."""
-    visits = simulate("A-thr40", n_patients=150, seed=1)
-    found = ratings(visits)
-    mine: list[float] = []
-    theirs: list[float] = []
+def predictions(options: argparse.Namespace, r: R | None) -> list[dict[str, object]]:
+    """Predictions of every rating, random effects included, from a fit at hand."""
+    lines = []
+    for n in (200, 10_000):
+        data = draw(n)
+        rows = MixedData.of(data.x, data.patient, z=data.z)
+        fit = fit_prepared(rows, data.y)
+
+        def mine(data: Data = data, rows: MixedData = rows, fit: MixedFit = fit) -> Timed:
+            calls, began, spent = 0, time.process_time(), 0.0
+            while spent < 0.05:
+                effects = predict_effects(fit, rows, data.y)
+                found = data.x @ fit.beta + (data.z * effects[data.patient]).sum(axis=1)
+                calls, spent = calls + 1, time.process_time() - began
+            return spent / calls, float(found @ found)
+
+        methods: Calls = {"ours": mine}
+        if r is not None:
+            load(r, data)
+            methods["lme4"] = lambda: r.timed("predict", "ml")
+        times = alternate(methods, options.repeats, options.patience)
+        line = ratio_line(
+            "predictions of every rating", n, "lme4's predict", times["ours"], times.get("lme4", [])
+        )
+        if times.get("lme4"):
+            gap = abs(times["lme4"][0][1] / times["ours"][0][1] - 1.0)
+            line["log_likelihood"] = f"predictions {'equal' if gap < 1e-4 else 'DIFFER'}"
+        lines.append(line)
+    return lines
+
+
+def load(r: R, data: Data) -> None:
+    """Hand the data to R."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ratings.csv"
-        columns = {"patient": found.patient, "visit": found.visit, "baseline": found.baseline}
-        pd.DataFrame(columns | {"dose": found.dose_before, "pain": found.pain}).to_csv(path, index=False)
-        for _ in range(repeats):
-            began = time.process_time()
-            decide(gather_evidence(visits, replicates=1999, seed=1))
-            mine.append(time.process_time() - began)
-            if r is not None:
-                said = r.ask("verdict", path)
-                theirs += [] if said.startswith("error") else [float(said.split()[0])]
-    ratio = np.median(theirs) / np.median(mine) if theirs else np.nan
-    line: dict[str, object] = {"model": "whole verdict, 1,999 replicates", "patients": 150}
-    line |= {"against": "five nlme CAR(1) fits", "repeats": len(theirs)}
+        path = Path(folder) / "data.csv"
+        columns = dict(zip(("t", "dose", "hinge"), data.x[:, 1:].T, strict=True))
+        pd.DataFrame({"y": data.y, "patient": data.patient} | columns).to_csv(path, index=False)
+        r.ask("load", path)
+
+
+def ratio_line(
+    model: str, n: int, against: str, mine: list[Timed], theirs: list[Timed], goal: float | None = None
+) -> dict[str, object]:
+    """One line of the table for anything but a fit."""
+    line: dict[str, object] = {"model": model, "patients": n, "against": against, "repeats": len(theirs)}
+    asked = "" if goal is None else f"{goal:g}"
     if not theirs:
-        return [line | {"times_ours": "", "goal": "1", "met": "", "log_likelihood": "left out"}]
-    met = "yes" if ratio >= 1 else "NO"
-    return [line | {"times_ours": f"{ratio:.3g}", "goal": "1", "met": met, "log_likelihood": ""}]
+        return line | {"times_ours": "", "goal": asked, "met": "", "log_likelihood": "left out"}
+    ratio = np.median([t for t, _ in theirs]) / np.median([t for t, _ in mine])
+    met = "" if goal is None else "yes" if ratio >= goal else "NO"
+    return line | {"times_ours": f"{ratio:.3g}", "goal": asked, "met": met, "log_likelihood": ""}
+
+
+def whole_verdict(options: argparse.Namespace, r: R | None) -> list[dict[str, object]]:
+    """The verdict with 1,999 replicates against five nlme CAR(1) fits of the same ratings, and one of its
+    parts, the place of a bend with its interval, against one fit of segmented.lme."""
+    lines = []
+    for n in (150, 10_000):
+        visits = simulate("A-thr40", n_patients=n, seed=1)
+        found = ratings(visits)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "ratings.csv"
+            columns = {"patient": found.patient, "visit": found.visit, "baseline": found.baseline}
+            pd.DataFrame(columns | {"dose": found.dose_before, "pain": found.pain}).to_csv(path, index=False)
+
+            def verdict(visits: Visits = visits) -> Timed:
+                began = time.process_time()
+                decide(gather_evidence(visits, replicates=1999, seed=1))
+                return time.process_time() - began, np.nan
+
+            def bend(found: Ratings = found) -> Timed:
+                began = time.process_time()
+                threshold_profile(working_model(found), seed=1)
+                return time.process_time() - began, np.nan
+
+            methods: Calls = {"ours": verdict, "bend": bend}
+            if r is not None:
+                methods["five"] = lambda path=path: r.timed("verdict", path)  # type: ignore[misc]
+                if n == 150:
+                    methods["segmented"] = lambda path=path: r.timed("bend", path)  # type: ignore[misc]
+            times = alternate(methods, options.repeats, options.patience)
+        name = "whole verdict, 1,999 replicates"
+        lines.append(ratio_line(name, n, "five nlme CAR(1) fits", times["ours"], times.get("five", []), 1.0))
+        if n == 150:
+            name = "place of a bend with its interval"
+            lines.append(
+                ratio_line(name, n, "segmented.lme, one fit", times["bend"], times.get("segmented", []))
+            )
+        print(f"verdict of {n} patients done", file=sys.stderr, flush=True)
+    return lines
+
+
+def where_time_goes(n: int) -> list[str]:
+    """Share of a verdict's CPU time by part, and of the arithmetic that cannot be saved.
+
+    The floor counts what the job must do whatever the program: whiten and clear the columns, and flip signs
+    in ``replicates × patients × (thresholds × rivals)`` products, as plain matrix products of those shapes.
+    """
+    visits = simulate("A-thr40", n_patients=n, seed=1)
+    found = ratings(visits)
+    working = working_model(found)
+    tests = score_tests(working, replicates=1999, seed=1)
+    width = len(tests.p_values) * (tests.knots.size + tests.step_knots.size)
+    rng = generator(SEED, "floor", n)
+    signs, scores = (
+        rng.choice([-1.0, 1.0], (1999, found.n_patients)),
+        rng.normal(size=(found.n_patients, width)),
+    )
+    columns, basis = (
+        rng.normal(size=(found.pain.size, 330)),
+        rng.normal(size=(found.pain.size, working.x.shape[1])),
+    )
+    parts: dict[str, Callable[[], object]] = {
+        "ratings and background fit": lambda: working_model(ratings(visits)),
+        "tests against every rival": lambda: score_tests(working_model(found), replicates=1999, seed=1),
+        "place and interval": lambda: threshold_profile(working_model(found), seed=1, selected=True),
+        "information criteria": lambda: information_criteria(working_model(found)),
+        "Mundlak check": lambda: mundlak_check(working_model(found), replicates=1999, seed=1),
+        "lead check": lambda: lead_check(working),
+        "design": lambda: design(working_model(found), span=10.0),
+        "whole": lambda: decide(gather_evidence(visits, replicates=1999, seed=1)),
+        "floor": lambda: (signs @ scores, columns - basis @ (basis.T @ columns)),
+    }
+    spent = {name: cpu_median(part) for name, part in parts.items()}
+    fit, whole = spent["ratings and background fit"], spent["whole"]
+    shares = [f"{100 * fit / whole:.0f}% ratings and background fit"]
+    alone = cpu_median(lambda: working_model(found))
+    for name in list(parts)[1:7]:
+        own = spent[name] - (alone if name != "lead check" else 0.0)
+        shares.append(f"{100 * max(own, 0.0) / whole:.0f}% {name}")
+    share = 100 * spent["floor"] / whole
+    floor = f"the matrix products that cannot be saved, done alone, take {share:.0f}% of it"
+    return [f"whole verdict, {n:,} patients: {', '.join(shares)}; {floor}"]
+
+
+def cpu(part: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    began = time.process_time()
+    part()
+    return time.process_time() - began
+
+
+def cpu_median(part: Callable[[], object], repeats: int = 5) -> float:
+    """Median CPU seconds."""
+    return float(np.median([cpu(part) for _ in range(repeats)]))
 
 
 MEMORY = """
@@ -319,7 +444,9 @@ def versions(r: R | None) -> str:
             named.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             named.append(f"{package} not installed")
-    return "; ".join([*named, r.ask("versions") if r else "R, lme4 and nlme left out: no Rscript here"])
+    return "; ".join(
+        [*named, r.ask("versions") if r else "R with lme4, nlme and segmented left out: no Rscript here"]
+    )
 
 
 def markdown(lines: Sequence[dict[str, object]], notes: Sequence[str], said: str, command: str) -> str:
@@ -361,8 +488,10 @@ def main(arguments: Sequence[str]) -> None:
         warm_up(draw(50), "slope+car1" if warm_up is ours else "slope", "ml")
     said = versions(r)
     lines, notes = fits(options, r)
-    lines += whole_verdict(options.repeats, r)
+    lines += predictions(options, r)
+    lines += whole_verdict(options, r)
     notes += memory(max(options.sizes))
+    notes += where_time_goes(150) + where_time_goes(10_000)
     if r is not None:
         r.close()
     text = markdown(lines, notes, said, " ".join(["python benchmarks/run.py", *arguments]))

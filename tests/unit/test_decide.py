@@ -87,5 +87,13 @@ def test_a_design_that_cannot_tell_stops_every_gate_but_the_first(reason: str) -
     assert (strong.label == "not_identifiable") == (reason in HARD_REASONS)
 
 
+@pytest.mark.parametrize(("p", "label"), [(BELOW, SUPPORTED), (EDGE, "not_identifiable")])
+def test_a_weak_design_must_pass_a_lower_level(p: float, label: str) -> None:
+    weak = evidence(p=p, design={"identifiable": False, "reasons": ("threshold_mdr",)})
+    assert weak.threshold_level == TEST_LEVEL
+    assert decide(weak).label == label
+    assert evidence(p=p).threshold_level == THRESHOLD_LEVEL
+
+
 def test_the_clinic_behind_these_tests_is_one_with_a_threshold() -> None:
     assert decide(base()).label == SUPPORTED

@@ -262,11 +262,12 @@ def test_the_hardest_rival_among_equals_is_the_one_bic_likes_best() -> None:
     test = base().test
     assert test is not None
     liked = replace(test, criteria=replace(test.criteria, best_rival="emax"))
-    assert hardest_rival(liked) == "saturating"
+    assert hardest_rival(replace(base(), test=liked)) == "saturating"
     scores = replace(test.scores, p_values={**test.scores.p_values, "last": 0.039})
-    assert hardest_rival(replace(liked, scores=scores)) == "last"
+    assert hardest_rival(replace(base(), test=replace(liked, scores=scores))) == "last"
     unlikely = replace(liked.criteria, delta_bic=-1.0)
-    assert hardest_rival(replace(liked, scores=scores, criteria=unlikely)) == "saturating"
+    doubted = replace(liked, scores=scores, criteria=unlikely)
+    assert hardest_rival(replace(base(), test=doubted)) == "saturating"
 
 
 def test_words_follow_dose_and_scale() -> None:

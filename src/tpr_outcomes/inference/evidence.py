@@ -43,7 +43,8 @@ THRESHOLD_LEVEL = 0.04
 """Level of each of the tests a threshold must pass. A straight line is the least favourable rival: there
 the intersection–union test uses its whole level, and the margin keeps the simulated rate below 2.5%."""
 TEST_LEVEL = 0.025
-"""One-sided level of the other tests (two-sided 5%), whose labels carry no guarantee."""
+"""One-sided level of the other tests (two-sided 5%), whose labels carry no guarantee; and of the tests a
+threshold must pass in a design that could not promise an answer."""
 HARD_REASONS = frozenset({"no_dose", "patients_past"})
 """Reasons of the design that stop even a threshold the test has found."""
 RELEVANT_SHARE = 0.10
@@ -84,6 +85,12 @@ class Evidence:
     replicates: int
     seed: int
     obstacle: str = ""
+
+    @property
+    def threshold_level(self) -> float:
+        """Level of each of the tests a threshold must pass: lower where the design is weak."""
+        weak = self.design is not None and not self.design.identifiable
+        return TEST_LEVEL if weak else THRESHOLD_LEVEL
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,8 @@ def decide(evidence: Evidence) -> Decision:
     a confounding alarm); 0 not identifiable; 2 cumulative association; 3 dose association; 4 no relevant
     effect; 5 inconclusive. The error guarantee belongs to gate 1 alone. Gate 1 comes before gate 0
     because a test whose size holds needs no permission: a design too weak to promise an answer may
-    still have given one. No dose, or fewer than 15 patients past every threshold, stops even gate 1.
+    still have given one, if it passes a lower level. No dose, or fewer than 15 patients past every
+    threshold, stops even gate 1.
     """
     e = evidence
     if e.design is None or e.test is None or e.mundlak is None or e.lead is None or e.relief_bound is None:
@@ -180,7 +188,7 @@ def decide(evidence: Evidence) -> Decision:
     failed = tuple(check.name for check in (e.mundlak, e.lead) if check.passed is False)
     if e.mundlak.passed is None:
         failed = ("mundlak", *failed)
-    shaped = scores.p_threshold < THRESHOLD_LEVEL and e.test.criteria.delta_bic > BIC_MARGIN
+    shaped = scores.p_threshold < e.threshold_level and e.test.criteria.delta_bic > BIC_MARGIN
     if shaped and not HARD_REASONS.intersection(e.design.reasons):
         if failed:
             return Decision("threshold_shape_confounding_alarm", 1, failed)

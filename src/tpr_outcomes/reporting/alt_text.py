@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tpr_outcomes.inference.evidence import THRESHOLD_LEVEL
 from tpr_outcomes.reporting import words_figures as say
 from tpr_outcomes.reporting.drawn import (
     Courses,
@@ -101,10 +100,11 @@ def spread_alt(drawn: Spread, called: Terms) -> str:
 def rivals_alt(drawn: Sequence[Rival], called: Terms) -> str:
     """Which rivals the threshold does not beat."""
     tested = [r for r in drawn if r.p_value is not None]
-    kept = [r for r in tested if r.p_value is not None and r.p_value >= THRESHOLD_LEVEL]
+    kept = [r for r in tested if r.p_value is not None and r.p_value >= r.level]
     hardest = max(tested, key=lambda r: r.p_value or 0.0)
     texts = {
         "n": str(len(tested)),
+        "level": f"{100 * drawn[0].level:g}%",
         "k": str(len(tested) - len(kept)),
         "largest": p_text(hardest.p_value),
         "hardest": _rival(hardest, called),

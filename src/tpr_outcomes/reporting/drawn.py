@@ -158,11 +158,14 @@ class Rival:
     p_value : float or None
     bic : float or None
         Positive: the threshold explains the ratings better.
+    level : float
+        Below which the p-value must be for the threshold to beat it.
     """
 
     name: str
     p_value: float | None
     bic: float | None
+    level: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,7 +333,7 @@ def rivals(evidence: Evidence) -> tuple[Rival, ...]:
     found = []
     for name, p_value in p_values.items():
         bic = criteria.bic.get(same.get(name, name))
-        found.append(Rival(name, p_value, None if bic is None else bic - threshold))
+        found.append(Rival(name, p_value, None if bic is None else bic - threshold, evidence.threshold_level))
     return tuple(found)
 
 

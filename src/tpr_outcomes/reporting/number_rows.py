@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
+from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Evidence
 from tpr_outcomes.inference.identifiability import (
     FEWEST_PAST,
     LARGEST_LINEAR_MDR,
@@ -111,7 +111,7 @@ def _verdict(evaluation: Evaluation) -> Iterator[Row]:
         return
     scores = e.test.scores
     yield Row("verdict:rivals", "rival explanations", len(scores.p_values), unit="count")
-    beaten = sum(p < THRESHOLD_LEVEL for p in scores.p_values.values())
+    beaten = sum(p < e.threshold_level for p in scores.p_values.values())
     yield Row("verdict:rivals_beaten", "rival explanations beaten", beaten, unit="count")
     p_values = {"p_threshold": scores.p_threshold, "p_dose": scores.p_dose}
     for name, p_value in p_values.items():
@@ -377,7 +377,7 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
         "largest_mdr": ("largest relief to be seen past a threshold", LARGEST_THRESHOLD_MDR * span),
         "largest_line_mdr": ("largest relief to be seen by a straight line", LARGEST_LINEAR_MDR * span),
         "relevant": ("relief worth noticing", RELEVANT_SHARE * span),
-        "threshold_level": ("level of each test against a rival", THRESHOLD_LEVEL),
+        "threshold_level": ("level of each test against a rival", e.threshold_level),
         "test_level": ("level of the other tests", TEST_LEVEL),
         "bic_margin": ("margin of the information criterion", BIC_MARGIN),
         "search_cost": ("price of searching for the place", SEARCH_COST),

@@ -9,12 +9,11 @@ from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.inference.evidence import (
     RELEVANT_SHARE,
     TEST_LEVEL,
-    THRESHOLD_LEVEL,
     Decision,
     Evidence,
 )
 from tpr_outcomes.inference.identifiability import FEWEST_PAST, LARGEST_LINEAR_MDR, LARGEST_THRESHOLD_MDR
-from tpr_outcomes.inference.threshold import BIC_MARGIN, ThresholdProfile, ThresholdTest
+from tpr_outcomes.inference.threshold import BIC_MARGIN, ThresholdProfile
 from tpr_outcomes.models.candidates import STEP
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.disclosure import past_name
@@ -104,7 +103,7 @@ def _test_parts(evidence: Evidence, texts: Mapping[str, str], unit: str) -> dict
     """Parts about the threshold and the rivals."""
     assert evidence.test is not None
     scores, profile = evidence.test.scores, evidence.test.profile
-    hardest = hardest_rival(evidence.test)
+    hardest = hardest_rival(evidence)
     lasting = all(scores.p_values[name] < TEST_LEVEL for name in ("none", "last", "fading_half"))
     bias, line = tipping_bias(evidence), line_relief(evidence)
     return {
@@ -133,11 +132,13 @@ def _test_parts(evidence: Evidence, texts: Mapping[str, str], unit: str) -> dict
     }
 
 
-def hardest_rival(test: ThresholdTest) -> str:
+def hardest_rival(evidence: Evidence) -> str:
     """The rival the threshold beats least clearly; among equals the one with the best BIC."""
+    assert evidence.test is not None
+    test, level = evidence.test, evidence.threshold_level
     p_values, best = test.scores.p_values, test.criteria.best_rival
     best = "saturating" if best == "emax" else best
-    not_beaten_by_bic = test.criteria.delta_bic <= BIC_MARGIN and test.scores.p_threshold < THRESHOLD_LEVEL
+    not_beaten_by_bic = test.criteria.delta_bic <= BIC_MARGIN and test.scores.p_threshold < level
     equal = p_values.get(best) == test.scores.p_threshold
     return best if not_beaten_by_bic or equal else test.scores.hardest_rival
 

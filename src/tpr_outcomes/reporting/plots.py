@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tpr_outcomes.inference.evidence import THRESHOLD_LEVEL
 from tpr_outcomes.inference.regions import RegionRelief
 from tpr_outcomes.inference.threshold import BIC_MARGIN
 from tpr_outcomes.models.fitting import Interval
@@ -172,8 +171,9 @@ def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, 
     rows = np.arange(len(drawn))[::-1]
     p = np.array([np.nan if r.p_value is None else r.p_value for r in drawn])
     bic = np.array([np.nan if r.bic is None else r.bic for r in drawn])
+    level = drawn[0].level
     panels = (
-        (left, p, THRESHOLD_LEVEL, p < THRESHOLD_LEVEL, "p"),
+        (left, p, level, p < level, "p"),
         (right, bic, BIC_MARGIN, bic > BIC_MARGIN, "bic"),
     )
     for ax, values, edge, beaten, gid in panels:
@@ -192,7 +192,7 @@ def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, 
     right.set_yticks(rows, [""] * rows.size)
     left.set_xscale("log")
     left.set_xlim(min(2e-4, float(np.nanmin(p)) / 2.0), 1.8)
-    ticks = [0.001, THRESHOLD_LEVEL, 1.0] if narrow else [0.001, 0.01, THRESHOLD_LEVEL, 0.2, 1.0]
+    ticks = [0.001, level, 1.0] if narrow else [0.001, 0.01 if level > 0.03 else 0.005, level, 0.2, 1.0]
     left.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     left.minorticks_off()
     right.margins(x=0.12)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from tpr_outcomes.cohort.privacy import Counts, is_small
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOLD_LEVEL, Evidence
+from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, Evidence
 from tpr_outcomes.inference.falsify import Check
 from tpr_outcomes.inference.identifiability import (
     FEWEST_PAST,
@@ -105,7 +105,7 @@ def gates(evaluation: Evaluation) -> pd.DataFrame:
     if e.test is not None:
         p, delta = e.test.scores.p_values, e.test.criteria.delta_bic
         largest, lasting = max(p.values()), max(p[name] for name in ("none", "last", "fading_half"))
-        found["threshold against every rival"] = largest, THRESHOLD_LEVEL, largest < THRESHOLD_LEVEL
+        found["threshold against every rival"] = largest, e.threshold_level, largest < e.threshold_level
         found["information criterion"] = delta, BIC_MARGIN, delta > BIC_MARGIN
         found["lasting sum"] = lasting, TEST_LEVEL, lasting < TEST_LEVEL
         found["any link"] = p["none"], TEST_LEVEL, p["none"] < TEST_LEVEL
@@ -142,7 +142,7 @@ def rivals_table(evidence: Evidence) -> pd.DataFrame:
             "estimate": averages[rival.name],
             "p_value": rival.p_value,
             "delta_bic": rival.bic,
-            "beaten": rival.p_value is not None and rival.p_value < THRESHOLD_LEVEL,
+            "beaten": rival.p_value is not None and rival.p_value < rival.level,
         }
         for rival in rivals(evidence)
     ]

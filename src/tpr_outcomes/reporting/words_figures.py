@@ -115,8 +115,8 @@ FIGURES: dict[str, tuple[str, str]] = {
         "The threshold against each rival",
         (
             "Left: how often chance alone, with the rival true, would favor the threshold as much; full "
-            "dots beat the rival at 4%. Right: full dots to the right of the line favor the threshold after "
-            "a charge for its extra number. It must win every row."
+            "dots to the left of the line beat the rival. Right: full dots to the right of the line favor "
+            "the threshold after a charge for its extra number. It must win every row."
         ),
     ),
     "design": (
@@ -175,11 +175,11 @@ ALT = {
         "total, {share} lie between patients at the same visit."
     ),
     "rivals_all": (
-        "The threshold beats all {n} rivals at 4%: the largest p-value is {largest}, against “{hardest}”. "
-        "The smallest BIC difference in its favor is {bic}."
+        "The threshold beats all {n} rivals at {level}: the largest p-value is {largest}, against "
+        "“{hardest}”. The smallest BIC difference in its favor is {bic}."
     ),
     "rivals_some": (
-        "The threshold beats {k} of {n} rivals at 4%. It does not beat {kept}; the largest p-value is "
+        "The threshold beats {k} of {n} rivals at {level}. It does not beat {kept}; the largest p-value is "
         "{largest}. The smallest BIC difference is {bic}."
     ),
     "design": (
