@@ -37,12 +37,16 @@ predictions <- function(method) {
   found <- seconds(function() predict(o, newdata = d))
   sprintf("%.6g %.10g", found[[1]], sum(found[[2]]^2))
 }
-bend <- function(file) {
-  r <- read.csv(file); r$patient <- factor(r$patient)
-  o <- lme(pain ~ factor(visit) + baseline + dose, random = ~ 1 | patient, data = r, method = "ML")
-  found <- seconds(function() segmented::segmented.lme(o, seg.Z = ~ dose, random = list(patient = pdDiag(~ 1)),
-    control = segmented::seg.control(n.boot = 0, display = FALSE)))
-  sprintf("%.6g nan", found[[1]])
+bend <- function(file) {          # the first of three starting values that leads to a fit, as in peers.R
+  r <<- read.csv(file); r$patient <<- factor(r$patient)
+  o <- do.call(lme, list(pain ~ factor(visit) + baseline + dose, random = ~ 1 | patient, data = r, method = "ML"))
+  for (psi in quantile(r$dose[r$dose > 0], c(0.5, 0.25, 0.75))) {
+    one <- function() segmented::segmented(o, ~ dose, psi = psi, random = list(patient = pdDiag(~ 1)), data = r,
+                                           control = segmented::seg.control(n.boot = 0))
+    found <- tryCatch(seconds(one), error = function(e) NULL)
+    if (!is.null(found)) return(sprintf("%.6g nan", found[[1]]))
+  }
+  stop("no starting value led to a fit")
 }
 verdict <- function(file) {       # visit as factor and the first rating, as in our background
   r <- read.csv(file); r$patient <- factor(r$patient)

@@ -181,6 +181,19 @@ def test_dose_rows_leave_out_unknown_doses_and_visits_without_seeking() -> None:
     np.testing.assert_array_equal(found.pain_lag1, [NAN, 6])
 
 
+def test_ratings_up_to_the_first_that_cannot_be_bettered() -> None:
+    """Patient 0 is at 0 twice, patient 1 begins at 0 and is never there again, patient 2 only at the end."""
+    pain = {0: [6, 3, 0, 2, 0], 1: [0, 4, 1], 2: [5, 2, 0]}
+    found = ratings(visits([(p, v, x, 3.0) for p, each in pain.items() for v, x in enumerate(each, 1)]))
+    kept = found.up_to(0.0)
+    assert found.pain[kept].tolist() == [3, 0, 4, 1, 2, 0]
+    fewer = found.only(kept & (found.patient != 0))
+    assert (fewer.patient.tolist(), fewer.n_patients) == ([0, 0, 1, 1], 2)
+    np.testing.assert_array_equal(fewer.row, found.row[kept & (found.patient != 0)])
+    np.testing.assert_array_equal(fewer.carryover(0.5), found.carryover(0.5)[kept & (found.patient != 0)])
+    assert found.only(np.zeros(found.pain.size, dtype=bool)).n_patients == 0
+
+
 def test_no_visits_no_ratings() -> None:
     found = ratings(Visits.from_arrays(patient=[], visit=[], pain=[], twitches=[]))
     assert found.n_patients == 0

@@ -376,6 +376,22 @@ def test_profile_by_brute_force(working: Working, monkeypatch: pytest.MonkeyPatc
     assert found.conf_low <= found.estimate <= found.conf_high
 
 
+def test_the_place_is_that_of_ratings_up_to_the_best() -> None:
+    whole = working_model(ratings(clinic("A-thr40+mild", 80, 4)))
+    found, asked = threshold_profile(whole, seed=1, best=0.0), threshold_profile(whole.up_to(0.0), seed=1)
+    assert whole.up_to(0.0) is not whole
+    np.testing.assert_array_equal(found.deviance, asked.deviance)
+    assert (found.estimate, found.conf_low, found.conf_high) == (
+        asked.estimate,
+        asked.conf_low,
+        asked.conf_high,
+    )
+    assert found.slope == asked.slope
+    assert found.shape == "hinge"
+    top = dose_top(whole.ratings)  # relief is still that at the highest doses of the whole record
+    assert found.relief_95 == pytest.approx(-found.slope * (top - found.bend))
+
+
 def test_the_interval_of_a_clinic_that_won_its_rivals_is_wider(working: Working) -> None:
     """What is printed only of lucky clinics allows for their luck."""
     plain = threshold_profile(working, seed=1)

@@ -304,6 +304,21 @@ def test_a_scale_where_higher_is_better_is_turned_round() -> None:
     np.testing.assert_allclose(better.clear(better.y), worse.clear(worse.y), atol=1e-3)
 
 
+def test_ratings_after_the_best_are_left_out_and_whitened_as_if_never_made() -> None:
+    found = w.working_model(ratings(simulate("A-thr40+mild", n_patients=60, seed=3)))
+    fewer = found.up_to(0.0)
+    assert 0 < fewer.ratings.pain.size < found.ratings.pain.size
+    assert fewer.fit is found.fit
+    columns = np.column_stack([fewer.nuisance, fewer.ratings.dose_before])
+    dense, white = written_out(fewer, fewer.ratings.pain, columns), fewer.whiten(columns)
+    inner = np.linalg.inv(dense.covariance)
+    np.testing.assert_allclose(white.T @ white, inner, rtol=1e-8, atol=1e-10 * np.abs(inner).max())
+    assert white.T @ fewer.y == pytest.approx(inner @ dense.beta, rel=1e-8)
+    assert found.up_to(-1.0) is found  # nobody was there
+    few = w.working_model(record([6] * 8))
+    assert few.up_to(float(few.ratings.pain.max())) is few  # too few would stay
+
+
 def test_the_fit_holds_the_generous_curve() -> None:
     """A threshold response must not be left in the residual, where it would pass for correlation."""
     found = w.working_model(clinic("slope"))

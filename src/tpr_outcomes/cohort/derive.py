@@ -11,7 +11,7 @@ Everything here is arrays in, arrays out: rows are sorted by patient, then visit
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ LEFT_OUT_REASONS: dict[str, str] = {
 """Why a visit is neither a baseline nor an outcome, by rule, in the order they are applied."""
 
 _RULES = tuple(LEFT_OUT_REASONS)
+_ROWS = frozenset(
+    {"patient", "visit", "t", "weeks", "pain", "baseline", "dose_before", "dose_last", "visits_before", "row"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +159,20 @@ class Ratings:
         names = np.array(["", *_RULES], dtype=object)[reason + 1]
         names[(reason < 0) & (self._panel.position == 0)] = "baseline"
         return names
+
+    def up_to(self, best: float) -> Bools:
+        """Which ratings come no later than the patient's first at ``best`` -> (n,) bool."""
+        at_best = np.cumsum(self.pain == best) - (self.pain == best)
+        opening = np.flatnonzero(np.diff(self.patient, prepend=-1))
+        before = at_best - np.repeat(at_best[opening], np.diff(opening, append=self.patient.size))
+        kept: Bools = before == 0
+        return kept
+
+    def only(self, kept: Bools) -> Ratings:
+        """Some of the rows: every patient's that has any, coded anew without gaps."""
+        rows = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.name in _ROWS}
+        codes = np.unique(rows["patient"], return_inverse=True)[1].astype(np.int64)
+        return replace(self, **(rows | {"patient": codes, "n_patients": int(codes.max(initial=-1)) + 1}))
 
     def carryover(self, rate: float) -> Floats:
         """Return the geometric carry-over of the dose.

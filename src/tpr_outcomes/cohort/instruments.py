@@ -97,6 +97,11 @@ class Scale:
         """Distance between the ends of the range, in scale points."""
         return self.maximum - self.minimum
 
+    @property
+    def best(self) -> float:
+        """The end of the range that cannot be bettered; infinite where no end is known."""
+        return self.minimum if self.higher_is_worse else self.maximum
+
     def percent_cut(self, value: float) -> ImportantDifference | None:
         """Return the cited percent cut-point of this size, or None where none is cited."""
         for item in self.important_differences:

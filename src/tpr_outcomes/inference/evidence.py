@@ -140,7 +140,7 @@ def gather_evidence(
         ratings=found,
         working=working,
         design=design(working, span=scale.span),
-        test=threshold_test(working, replicates=replicates, seed=seed),
+        test=threshold_test(working, replicates=replicates, seed=seed, best=scale.best),
         mundlak=mundlak_check(working, replicates=replicates, seed=seed),
         lead=lead_check(working),
         relief_bound=relief_bound(working),

@@ -202,7 +202,9 @@ class ThresholdTest:
     profile: ThresholdProfile
 
 
-def threshold_test(working: Working, *, replicates: int = 1999, seed: int = 1) -> ThresholdTest:
+def threshold_test(
+    working: Working, *, replicates: int = 1999, seed: int = 1, best: float | None = None
+) -> ThresholdTest:
     """Test and locate a threshold in the cumulative dose.
 
     Parameters
@@ -213,6 +215,8 @@ def threshold_test(working: Working, *, replicates: int = 1999, seed: int = 1) -
         Multiplier bootstrap replicates; p-values are multiples of ``1 / (replicates + 1)``.
     seed : int
         Analysis seed.
+    best : float, optional
+        Best end of the scale: see :func:`threshold_profile`.
 
     Returns
     -------
@@ -222,7 +226,7 @@ def threshold_test(working: Working, *, replicates: int = 1999, seed: int = 1) -
     return ThresholdTest(
         scores=score_tests(working, replicates=replicates, seed=seed),
         criteria=criteria,
-        profile=threshold_profile(working, seed=seed, selected=criteria.delta_bic > BIC_MARGIN),
+        profile=threshold_profile(working, seed=seed, selected=criteria.delta_bic > BIC_MARGIN, best=best),
     )
 
 
@@ -416,7 +420,7 @@ def _candidate_columns(working: Working, candidates: Sequence[Candidate]) -> tup
 
 
 def threshold_profile(
-    working: Working, *, seed: int, selected: bool = False, size: int = 60
+    working: Working, *, seed: int, selected: bool = False, size: int = 60, best: float | None = None
 ) -> ThresholdProfile:
     """Profile deviance of the threshold, its interval, and the slopes on both sides.
 
@@ -430,7 +434,13 @@ def threshold_profile(
         clinics in which it does.
     size : int
         Thresholds tried, at most.
+    best : float, optional
+        Best end of the scale. Ratings after a patient's first there are left out
+        (:meth:`~tpr_outcomes.models.working.Working.up_to`): they cannot fall further, and would draw the
+        threshold towards 0.
     """
+    top = dose_top(working.ratings)
+    working = working if best is None else working.up_to(best)
     ratings, unit = working.ratings, working.unit
     grid = threshold_grid(ratings.dose_before, size)
     columns = np.concatenate([hinge_columns(ratings, grid, unit), step_columns(ratings, grid)], axis=1)
@@ -440,13 +450,12 @@ def threshold_profile(
     hinge, step = np.split(squares, 2)
     shape = "step" if step.min() < hinge.min() - SHAPE_MARGIN else "hinge"
     chosen_squares = step if shape == "step" else hinge
-    best = int(chosen_squares.argmin())
+    at = int(chosen_squares.argmin())
     sets = threshold_sets(directions, grid, lead=SHAPE_MARGIN, seed=seed, selection=selection)
     low, high, open_low, open_high = _joined(ratings.dose_before, *sets)
-    estimate = float(grid[best])
-    top = dose_top(ratings)
+    estimate = float(grid[at])
     bend = float(grid[int(hinge.argmin())])
-    chosen = columns[:, [best + grid.size * (shape == "step"), int(hinge.argmin())]]
+    chosen = columns[:, [at + grid.size * (shape == "step"), int(hinge.argmin())]]
     slopes, errors = lone_slopes(working, chosen)
     reach = 1.0 if shape == "step" else max(top - estimate, 0.0) / unit
     before, before_error = robust_slopes(working, np.column_stack([ratings.dose_before / unit, chosen[:, 0]]))

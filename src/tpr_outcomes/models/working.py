@@ -16,7 +16,7 @@ All tests then work on rows whitened by that covariance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -112,6 +112,38 @@ class Working:
         background = background_columns(self.ratings, self.time, self.basis, therapist=self.therapists)
         rich = np.column_stack([self.nuisance, generous(self.ratings.dose_before, self.unit)])
         return independent(background), independent(rich)
+
+    def up_to(self, best: float) -> Working:
+        """The same background on each patient's ratings up to the first that cannot be bettered.
+
+        A rating at the best end of the scale cannot fall, whatever is done afterwards, so that later ones
+        hide relief and bend the dose response. Leaving them out depends on ratings that stay, as leaving
+        the clinic when better does, and so misleads a likelihood no more than that (Little and Rubin 2019,
+        *Statistical Analysis with Missing Data*, section 6.2).
+
+        Parameters
+        ----------
+        best : float
+            Best end of the scale.
+
+        Returns
+        -------
+        Working
+            With the covariance of the whole record; itself where nothing is left out, or where too few
+            ratings would stay.
+        """
+        kept = self.ratings.up_to(best)
+        if kept.all() or kept.sum() < self.nuisance.shape[1] + 10:
+            return self
+        time = self.time[kept]
+        ratings = self.ratings.only(kept)
+        return replace(
+            self,
+            ratings=ratings,
+            time=time,
+            nuisance=full_rank(self.nuisance[kept]),
+            layout=mixed.Layout.of(ratings.patient, time),
+        )
 
     def clear(self, white: Array) -> Array:
         """Whitened columns with the background projected out."""
