@@ -315,8 +315,10 @@ def test_ratings_after_the_best_are_left_out_and_whitened_as_if_never_made() -> 
     np.testing.assert_allclose(white.T @ white, inner, rtol=1e-8, atol=1e-10 * np.abs(inner).max())
     assert white.T @ fewer.y == pytest.approx(inner @ dense.beta, rel=1e-8)
     assert found.up_to(-1.0) is found  # nobody was there
-    few = w.working_model(record([6] * 8))
-    assert few.up_to(float(few.ratings.pain.max())) is few  # too few would stay
+    well = replace(found, ratings=replace(found.ratings, pain=np.zeros_like(found.ratings.pain)))
+    assert well.ratings.up_to(0.0).sum() == 60  # one each …
+    assert replace(well, nuisance=np.ones((well.time.size, 51))).up_to(0.0).ratings is well.ratings
+    assert replace(well, nuisance=np.ones((well.time.size, 50))).up_to(0.0).ratings.pain.size == 60
 
 
 def test_the_fit_holds_the_generous_curve() -> None:
