@@ -151,7 +151,7 @@ def test_under_counting_is_spelled_out() -> None:
         (evidence(lead=None), "could not be checked: too few visits"),
         (evidence(), "smooth curve that bends upward"),
         (evidence(), "have ratings past the threshold"),
-        (evidence(), "Needle insertions were not recorded"),
+        (evidence(), "holds no needle insertions"),
         (evidence(delta_bic=-1.0), "fades over two or three visits"),
         (evidence(p=0.3, bound=0.5), "could mask a benefit"),
         (evidence(design={"identifiable": False, "reasons": ("linear_mdr",)}), "could not promise an answer"),
@@ -277,7 +277,7 @@ def test_words_follow_dose_and_scale() -> None:
     everything = " ".join(texts(finding))
     assert "recorded sessions" in finding.sentence
     assert "improvement" in finding.sentence
-    assert not re.search(r"twitch|relief|\bpain rat|Needle insertions were not", everything)
+    assert not re.search(r"twitch|relief|\bpain rat|holds no needle insertions", everything)
     lower = replace(made, scale=SCALES["vas"])
     assert " mm" in judge(lower, decide(lower)).paragraph
 

@@ -287,6 +287,9 @@ def _end(
 
 _OF = r"(?P<part>[\d,]+)(?= of (?:the )?(?P<whole>[\d,]+) (?:patients|people))"
 _SOME = r"(?P<some>[\d,]+)(?P<noun> (?:other |further )?(?:patient|people)s?\b)"
+_LISTED = re.compile(r"\bpatients\b[^.;:]*: [\d,]*\d\b(?:, [^.;:]*: [\d,]*\d\b)*")
+_COUNT = re.compile(r": ([\d,]*\d)\b")
+"""Counts after a colon: "patients with a flare: 3, without one: 12"."""
 _PEOPLE = re.compile(rf"(?<![\w.,–-])(?:{_OF}|{_SOME})")
 
 
@@ -304,6 +307,8 @@ def veil(text: str, minimum: int = MINIMUM) -> str:
     --------
     >>> veil("1 patient stopped; 38 of 40 patients came again.")
     'fewer than 5 patients stopped; nearly all of 40 patients came again.'
+    >>> veil("patients with a flare: 3, without one: 12; 15 of each are needed")
+    'patients with a flare: fewer than 5, without one: 12; 15 of each are needed'
     """
 
     def instead(found: re.Match[str]) -> str:
@@ -315,7 +320,13 @@ def veil(text: str, minimum: int = MINIMUM) -> str:
             return "nearly all"
         return found[0]
 
-    return _PEOPLE.sub(instead, text)
+    def listed(found: re.Match[str]) -> str:
+        return _COUNT.sub(
+            lambda n: f": fewer than {minimum}" if is_small(int(n[1].replace(",", "")), minimum) else n[0],
+            found[0],
+        )
+
+    return _LISTED.sub(listed, _PEOPLE.sub(instead, text))
 
 
 def pool_ages(ages: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -67,6 +67,6 @@ def study_power_alt(table: pd.DataFrame) -> str:
     rows = []
     for label, part in table.groupby("label", sort=False):
         shares = zip(part["patients"], part["share"], strict=True)
-        text = ", ".join(f"{n} patients {share:.0f}%" for n, share in shares)
+        text = ", ".join(say.PLAN["alt_share"].format(n=n, share=f"{share:.0f}") for n, share in shares)
         rows.append(say.PLAN["alt_row"].format(label=label, shares=text))
     return say.PLAN["alt"].format(rows=" ".join(rows))

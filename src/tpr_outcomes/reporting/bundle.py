@@ -13,12 +13,15 @@ import pandas as pd
 
 from tpr_outcomes import __version__
 from tpr_outcomes.reporting import crate, plots, publication, report, words_folder, words_report
+from tpr_outcomes.reporting.claim_details import detail_tables
 from tpr_outcomes.reporting.folder import MANIFEST, MANIFEST_SCHEMA, replace_folder, require_writable
 from tpr_outcomes.reporting.number_rows import collect
-from tpr_outcomes.reporting.page_tables import page_tables
+from tpr_outcomes.reporting.numbers import Results
+from tpr_outcomes.reporting.page_tables import PageTable, page_tables
 from tpr_outcomes.reporting.pdf import find_browser, print_pdf
 from tpr_outcomes.reporting.results import DIGITS, Evaluation, Json, tidy_json
-from tpr_outcomes.reporting.spelling import terms
+from tpr_outcomes.reporting.spelling import Terms, terms
+from tpr_outcomes.reporting.standards import standard_tables
 
 DEPENDENCIES = (
     "numpy",
@@ -95,30 +98,45 @@ def contents(
         if progress is not None:
             progress(what, share)
 
-    tell("drawing the figures", 0.0)
+    tell(words_folder.WRITING["figures"], 0.0)
     figures = plots.all_figures(evaluation)
-    tell("writing the tables", 0.7)
+    tell(words_folder.WRITING["tables"], 0.7)
     results = collect(evaluation)
-    tell("writing the report", 0.8)
+    tell(words_folder.WRITING["report"], 0.8)
     files = {REPORT: report.render_html(evaluation, figures, results).encode()}
     files["verdict.json"] = evaluation.to_json().encode()
     files["results.json"] = results.to_json().encode()
     files["results.csv"] = as_csv(results.to_frame()).encode()
     files |= {f"tables/{name}.csv": as_csv(frame).encode() for name, frame in results.frames.items()}
     called = terms(evaluation.evidence.ratings.dose, evaluation.evidence.scale)
-    files |= publication.publication_tables(page_tables(evaluation, called, results.frames))
+    shown = shown_tables(evaluation, called, figures, results)
+    files |= {
+        f"tables/{name}.csv": as_csv(table.as_frame()).encode()
+        for name, table in shown.items()
+        if name not in results.frames
+    }
+    files |= publication.publication_tables(shown)
     for name, figure in figures.items():
         files[f"figures/{name}.svg"] = figure.svg.encode()
         files[f"figures/{name}.png"] = figure.png
     if pdf:
-        tell("printing", 0.9)
+        tell(words_folder.WRITING["pdf"], 0.9)
         files[PDF] = print_pdf(files[REPORT].decode())
     described = crate.crate(evaluation, digests(files), command=command_of(evaluation))
     if described is not None:
         files[crate.CRATE] = described
     files[MANIFEST] = json.dumps(manifest(evaluation, files), indent=2, ensure_ascii=False).encode() + b"\n"
-    tell("written", 1.0)
+    tell(words_folder.WRITING["done"], 1.0)
     return files
+
+
+def shown_tables(
+    evaluation: Evaluation, called: Terms, figures: Mapping[str, plots.FigureFile], results: Results
+) -> dict[str, PageTable]:
+    """Every table of the report by its name, worded and rounded as on the page."""
+    tables = page_tables(evaluation, called, results.frames)
+    present = frozenset({*(f"#figure-{name}" for name in figures), *(f"#table-{name}" for name in tables)})
+    return tables | detail_tables(evaluation.claims) | standard_tables(evaluation, called, present)
 
 
 def manifest(evaluation: Evaluation, files: dict[str, bytes]) -> Json:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tpr_outcomes.reporting.claim_rows import BY_ID, Known
-from tpr_outcomes.reporting.spelling import number
+from tpr_outcomes.reporting.page_tables import PageTable
+from tpr_outcomes.reporting.spelling import between, number
 from tpr_outcomes.reporting.verdict import Finding, Number
 from tpr_outcomes.reporting.words_claims import DETAIL_TERMS
+from tpr_outcomes.reporting.words_report import CLAIM_DETAIL
 
 NONE = "–"
 
@@ -59,12 +61,28 @@ def _detail(finding: Finding) -> ClaimDetail:
         scope=f"claims:{finding.claim}|quoted:{finding.claim}",
         asked=finding.estimand,
         refuted_if=row.refuted_if,
-        rule=f"{finding.rule.name}, version {finding.rule.version}",
+        rule=CLAIM_DETAIL["version"].format(name=finding.rule.name, version=finding.rule.version),
         cited=finding.rule.citation,
         assumptions=finding.assumptions,
         known=row.known,
         rows=tuple(_row(one) for one in finding.rows),
     )
+
+
+def detail_tables(claims: Sequence[Finding]) -> dict[str, PageTable]:
+    """Return the numbers behind each answer as a table like any other, where there are any."""
+    heads = tuple(CLAIM_DETAIL["heads"])
+    return {
+        f"numbers_{one.claim}": PageTable(
+            f"numbers_{one.claim}",
+            CLAIM_DETAIL["numbers"].format(claim=one.claim),
+            heads,
+            one.rows,
+            numeric=frozenset({1, 2, 4}),
+        )
+        for one in claim_details(claims)
+        if one.rows
+    }
 
 
 def _row(one: Number) -> tuple[str, ...]:
@@ -81,8 +99,7 @@ def _row(one: Number) -> tuple[str, ...]:
 
 
 def _interval(one: Number) -> str:
-    ends = [_shown(end) if math.isfinite(end) else NONE for end in (one.conf_low, one.conf_high)]
-    return " to ".join(ends)
+    return between(*(_shown(end) for end in (one.conf_low, one.conf_high)))
 
 
 def _shown(value: float) -> str:

@@ -32,7 +32,7 @@ METHOD = "slope of the dose in the region, REML, partial pooling; patient-robust
 def regions_of(basis: Basis) -> RegionRelief | str:
     """Set regions side by side; why not, where the record cannot."""
     if basis.evidence.working is None:
-        return "the ratings do not carry a model"
+        return say.NO_MODEL
     try:
         return relief_by_region(basis.evidence.working, basis.record.visits)
     except FitError as problem:
@@ -97,7 +97,7 @@ def described(changes: tuple[ScoreChange, ...], names: tuple[str, ...]) -> Said:
         Not identifiable, with what can be described of the first instrument that has enough patients.
     """
     by_name = {item.scale.name: item for item in changes}
-    chosen = [by_name[name] for name in names if name in by_name]
+    chosen = [by_name[name] for name in dict.fromkeys(names) if name in by_name]
     numbers = [number for item in chosen for number in _numbers(item)]
     item = next((item for item in chosen if math.isfinite(item.change.estimate)), None)
     if item is None:

@@ -247,7 +247,7 @@ def courses(visits: Visits, evidence: Evidence, shown: Counts) -> Courses | None
     counts = rated["visit"].value_counts()
     rated = rated[rated["visit"].isin(counts.index[counts >= fewest])]
     course = average_course(evidence.ratings, evidence.working, without=withheld_visits(shown, "rated"))
-    if rated.empty or not course.n.size:
+    if rated.empty or course.n.size < 2:  # a course takes two visits that may be shown
         return None
     chosen = analysed[np.unique(np.linspace(0, analysed.size - 1, MOST_LINES).round().astype(int))]
     lines = tuple(

@@ -16,7 +16,7 @@ from tpr_outcomes.reporting.labels import fill
 from tpr_outcomes.reporting.pictures import Picture
 from tpr_outcomes.reporting.plots_lesson import as_svg, picture_svg
 from tpr_outcomes.reporting.plots_patient import outlook_alt, outlook_figure, outlook_sentences, rating
-from tpr_outcomes.reporting.spelling import number, terms
+from tpr_outcomes.reporting.spelling import between, number, terms
 
 
 def group_picture(part: Visits, evidence: Evidence) -> Block | None:
@@ -61,8 +61,8 @@ def patient_block(found: Outlook, evidence: Evidence) -> Block:
     rows = []
     for i, at in enumerate(a.at.astype(int).tolist()):
         rated = pain.get(at, float("nan"))
-        between = f"{rating(float(a.conf_low[i]))} to {rating(float(a.conf_high[i]))}"
-        ends = rating(float(a.estimate[i])), between, rating(float(found.usual[i]))
+        span = between(rating(float(a.conf_low[i])), rating(float(a.conf_high[i])))
+        ends = rating(float(a.estimate[i])), span, rating(float(found.usual[i]))
         rows.append((str(at), number(rated) if rated == rated else "–", *ends))
     title = say.PATIENT["title"].format(number=found.patient + 1)
     shown = blocks.picture(

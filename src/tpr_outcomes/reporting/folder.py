@@ -201,15 +201,12 @@ def _require_ours(target: Path) -> None:
         return
     listed = _listed(target)
     if listed is None:
-        raise OutputError(
-            f"{target} holds files that this command did not write, and it is not replaced. "
-            "Name another folder, or empty it."
-        )
+        raise OutputError(say.REFUSED["not_ours"].format(target=target))
     extra = sorted(found - listed - {MANIFEST})
     if extra:
-        shown = ", ".join(extra[:_SHOWN]) + (
-            f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
-        )
+        shown = ", ".join(extra[:_SHOWN])
+        if len(extra) > _SHOWN:
+            shown = say.REFUSED["more"].format(shown=shown, n=len(extra) - _SHOWN)
         raise OutputError(
             f"{target} holds files that are not part of the report: {shown}. "
             "Move them elsewhere (they would be lost), or name another folder."
@@ -313,5 +310,5 @@ def _refusal(target: Path, error: OSError) -> OutputError:
     }
     remedy = remedies.get(error.errno or 0, say.REMEDIES["other"])
     return OutputError(
-        f"{target} could not be written ({error.strerror or error}). {remedy} Nothing was changed."
+        say.REFUSED["unwritten"].format(target=target, why=error.strerror or error, remedy=remedy)
     )

@@ -17,6 +17,7 @@ from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting import words_notebook as catalogue
 from tpr_outcomes.reporting.phrases import parts, say
 from tpr_outcomes.reporting.spelling import percent, terms
+from tpr_outcomes.reporting.words_numbers import SHARES
 
 State = Literal["good", "look", "problem", "open"]
 
@@ -102,7 +103,7 @@ def _file(evaluation: Evaluated) -> Light:
     rows = f"{source.rows_read or evaluation.visits.n_visits:,}"
     if not problems:
         return _light(evaluation, "file", "good", rows=rows)
-    places = "1 place" if len(problems) == 1 else f"{len(problems):,} places"
+    places = catalogue.PLACES["one" if len(problems) == 1 else "several"].format(n=f"{len(problems):,}")
     texts = {"message": problems[0].message, "remedy": problems[0].remedy}
     return _light(evaluation, "file", "look", rows=rows, places=places, **texts)
 
@@ -188,9 +189,9 @@ _LOOKS: tuple[Callable[[Evaluated], Light | None], ...] = (
 def _share(share: float) -> str:
     """Write a share; never "100%" where anything is missing, never "0%" where anything is there."""
     if 0.0 < share < 0.01:
-        return "under 1%"
+        return SHARES["under"]
     if 0.99 < share < 1.0:
-        return "over 99%"
+        return SHARES["over"]
     return percent(share)
 
 

@@ -416,7 +416,12 @@ def _quoted(evaluation: Evaluation) -> Iterator[Row]:
         yield from _numbers_in(f"quoted:{claim.claim}", texts.quote, "as the clinic's page says")
         about = f"{texts.why} {texts.holds} {texts.refuted_if}"
         yield from _numbers_in(f"quoted:{claim.claim}:about", about, "as the list of claims says")
-        if claim.answer in UNANSWERED:  # a reason, no result
+        if claim.answer not in UNANSWERED:
+            continue
+        if any(math.isfinite(number.estimate) for number in claim.rows):  # described: only sources are quoted
+            for i, number in enumerate(claim.rows, start=1):
+                yield from _numbers_in(f"quoted:{claim.claim}:made:{i}", number.method, "as the source says")
+        else:  # a reason, no result
             yield from _numbers_in(f"quoted:{claim.claim}:reason", claim.sentence, "as the analysis says")
     first = {problem.rule: problem.message for problem in reversed(evaluation.visits.problems)}
     for rule, message in first.items():

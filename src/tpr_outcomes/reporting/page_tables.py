@@ -61,6 +61,10 @@ class PageTable:
     scopes: tuple[str, ...] = ()
     plain: bool = False
 
+    def as_frame(self) -> pd.DataFrame:
+        """Return the cells as printed, under the heads of the page."""
+        return pd.DataFrame([list(row) for row in self.rows], columns=list(self.heads), dtype=str)
+
 
 def page_tables(
     evaluation: Evaluation, called: Terms, frames: Mapping[str, pd.DataFrame]
@@ -284,8 +288,6 @@ def _doubts(found: Sensitivity, weights: pd.DataFrame, called: Terms) -> dict[st
 def _weights(frame: pd.DataFrame, called: Terms) -> PageTable:
     rows, scopes = [], []
     for r in _rows(frame):
-        if r.n < 5:
-            continue
         linked = ["–" if pd.isna(x) else f"{x:.2f}" for x in (r.free, r.before, r.after)]
         rows.append((f"{int(r.visit)}", f"{int(r.n):,}", f"{r['mean']:.2f}", number(r.effective), *linked))
         scopes.append(f"weights:{int(r.visit)}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
-from tpr_outcomes.cohort.privacy import Counts
+from tpr_outcomes.cohort.privacy import Counts, is_small
 from tpr_outcomes.inference.evidence import (
     RELEVANT_SHARE,
     TEST_LEVEL,
@@ -26,10 +27,12 @@ from tpr_outcomes.reporting.quantities import (
 )
 from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, number, percent
 
+_MINUS = re.compile(r"(?<=[ (])-(?=\d)")
+
 
 def say(template: str, texts: Mapping[str, str]) -> str:
-    """Fill a template and close the gaps that empty parts leave."""
-    return " ".join(template.format_map(texts).split())
+    """Fill a template, close the gaps that empty parts leave, and give numbers a true minus sign."""
+    return _MINUS.sub("−", " ".join(template.format_map(texts).split()))
 
 
 def vocabulary(called: Terms) -> dict[str, str]:
@@ -91,12 +94,16 @@ def parts(
 
 
 def _most_past(evidence: Evidence, shown: Counts | None) -> str:
-    """Patients rated past the place that most are past, of those searched."""
+    """Patients rated past the place that most are past, of those searched; empty where it is withheld."""
     design = evidence.design
     if design is None or not design.patients_past.size:
         return "0"
     best = int(design.patients_past.argmax())
-    return str(design.patients_past[best]) if shown is None else shown.text(past_name(design.knots[best]))
+    most, name = int(design.patients_past[best]), past_name(design.knots[best])
+    if shown is None:
+        return str(most)
+    told = shown.number(name) is not None or is_small(most, shown.minimum)
+    return shown.text(name) if told else ""
 
 
 def _test_parts(evidence: Evidence, texts: Mapping[str, str], unit: str) -> dict[str, str]:
@@ -224,7 +231,7 @@ def _findings(evidence: Evidence, decision: Decision, texts: Mapping[str, str]) 
     others = [say(reason, texts) for reason in _reasons(evidence, decision)[1:]]
     texts = {**texts, "share": percent(design.share_within_visit)}
     parts = [words.FINDINGS["one_dose" if one_dose(evidence) else "share"]] if design.dose_95 > 0 else []
-    if design.patients_past.size:
+    if design.patients_past.size and texts["past"]:
         parts.append(words.FINDINGS["past"])
     also = [words.FINDINGS["also"].format(reason=reason) for reason in others]
     return " ".join([*also, *(say(part, texts) for part in parts)])

@@ -75,7 +75,7 @@ def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
     e, visits, shown = evaluation.evidence, evaluation.visits, evaluation.shown
     decision = evaluation.decision
     called = terms(e.ratings.dose, e.scale)
-    texts = {"direction": say.DIRECTION[e.scale.higher_is_worse], "drawn": "", "patients": ""}
+    texts = {"direction": say.DIRECTION[e.scale.higher_is_worse], "drawn": ""}
     found: list[Picture] = []
 
     def add(name: str, what: Drawn, alt: str) -> None:
@@ -89,7 +89,8 @@ def pictures(evaluation: Evaluated) -> tuple[Picture, ...]:
     if courses is not None:
         without = courses.course.without_dose is not None
         texts["more"] = fill(say.WITHOUT_DOSE, called) if without else ""
-        texts |= {"drawn": f"{len(courses.lines):,}", "patients": courses.patients}
+        some = say.DRAWN["some" if shown.number("analysed") is None else "of"]
+        texts["drawn"] = some.format(drawn=f"{len(courses.lines):,}", patients=courses.patients)
         add("courses", courses, alt_text.courses_alt(courses, called))
     profile = drawn.profile_picture(e, decision)
     if profile is not None:

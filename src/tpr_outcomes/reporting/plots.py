@@ -403,6 +403,7 @@ def _label_ends(
     for i, (height, y, text, color) in enumerate(zip(heights, placed, texts, colors, strict=True)):
         bold = "bold" if strong is not None and strong[i] else "normal"
         tie = {"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 1}
+        tie["relpos"] = (0.0, 0.5)  # it ends at the label's left edge: none crosses a neighbouring label
         look: dict[str, Any] = {"color": color, "fontsize": 10, "fontweight": bold, "linespacing": 1.15}
         place: dict[str, Any] = {"xycoords": "data", "textcoords": ax.get_yaxis_transform(), "va": "center"}
         end = (at, min(max(height, low), high))

@@ -21,7 +21,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from tpr_outcomes import __version__
-from tpr_outcomes.cohort.privacy import count_text, is_small
+from tpr_outcomes.cohort.privacy import is_small
 from tpr_outcomes.inference.evidence import LABELS
 from tpr_outcomes.reporting import words_doubts, words_standards
 from tpr_outcomes.reporting import words_report as say
@@ -229,10 +229,11 @@ def _facts(evaluation: Evaluation, called: Terms) -> list[tuple[str, str]]:
 def _not_for(evaluation: Evaluation, called: Terms) -> list[str]:
     """Who the verdict does not apply to, from the record."""
     e, visits = evaluation.evidence, evaluation.visits
-    left = visits.n_patients - e.ratings.n_patients
-    shown = evaluation.shown
-    said = "all_in" if not left else "left" if shown.number("patients") is not None else "left_few"
-    texts = {"left": count_text(left, shown.minimum), "patients": shown.text("patients")}
+    left, shown = visits.n_patients - e.ratings.n_patients, evaluation.shown
+    told = shown.number("patients_left_out") is not None or is_small(left, shown.minimum)
+    some = "left_some" if not told else "left" if shown.number("patients") is not None else "left_few"
+    texts = {"left": shown.text("patients_left_out"), "patients": shown.text("patients")}
+    said = some if left else "all_in"
     lines = [say.NOT_FOR[said].format(**texts)]
     if e.design is not None and e.design.dose_95 > 0:
         most, top = number(float(e.ratings.dose_before.max())), number(e.design.dose_95)
@@ -282,7 +283,7 @@ def _provenance(evaluation: Evaluation) -> list[tuple[str, str]]:
         (say.PROVENANCE["sha256"], source.sha256 or say.PROVENANCE["no_hash"]),
         (say.PROVENANCE["seed"], str(e.seed)),
         (say.PROVENANCE["replicates"], f"{e.replicates:,}"),
-        (say.PROVENANCE["rule"], f"{rule.name}, version {rule.version}"),
+        (say.PROVENANCE["rule"], say.CLAIM_DETAIL["version"].format(name=rule.name, version=rule.version)),
         (say.PROVENANCE["versions"], f"tpr-outcomes {__version__}, {versions}"),
         (say.PROVENANCE["again"], f"{again} ({say.PROVENANCE['plan_note']})"),
     ]

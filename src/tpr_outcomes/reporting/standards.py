@@ -9,6 +9,7 @@ from tpr_outcomes.cohort.record import as_record
 from tpr_outcomes.reporting import words_report as page
 from tpr_outcomes.reporting import words_standards as say
 from tpr_outcomes.reporting.labels import fill
+from tpr_outcomes.reporting.page_tables import PageTable
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import Terms, listed, number
 
@@ -122,6 +123,38 @@ def _own_words(keys: tuple[str, ...], evaluation: Evaluation) -> list[Answer]:
     about = evaluation.plan.get("about")
     told: Mapping[str, object] = about if isinstance(about, dict) else {}
     return [Answer(str(told[key]), own=True) for key in keys if told.get(key)]
+
+
+def standard_tables(evaluation: Evaluation, called: Terms, present: frozenset[str]) -> dict[str, PageTable]:
+    """Return the checklists, the trial this record stands in for and ADEMP as tables like any other.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    called : Terms
+    present : frozenset of str
+        Anchors of figures and tables that are on the page.
+    """
+    heads = (say.PAGE["number"], say.PAGE["asks"], say.PAGE["answer"])
+    found = {
+        "trial": PageTable(
+            "trial",
+            say.TRIAL["heading"],
+            (say.PAGE["trial_head"], say.PAGE["trial_ideal"], say.PAGE["trial_here"]),
+            trial_rows(evaluation, called),
+        )
+    }
+    for one in checklists(evaluation, present):
+        rows = tuple(
+            (item.number, item.asks, say.PAGE["between"].join(answer.text for answer in item.answers))
+            for item in one.items
+        )
+        found[one.name] = PageTable(one.name, one.heading, heads, rows)
+    ademp = ademp_rows(evaluation, called)
+    if ademp:
+        here = (say.PAGE["number"], say.PAGE["asks"], say.PAGE["here"])
+        found["ademp"] = PageTable("ademp", say.STANDARDS["ademp"][0], here, ademp)
+    return found
 
 
 def trial_rows(evaluation: Evaluation, called: Terms) -> tuple[tuple[str, str, str], ...]:

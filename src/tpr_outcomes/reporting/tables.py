@@ -7,6 +7,7 @@ rounded. A count of people that is small, or from which a small one would follow
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -85,10 +86,21 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     found["checks"] = checks_table(e, evaluation.shown)
     if evaluation.sensitivity is not None:
         found["sensitivity"] = sensitivity_frame(evaluation.sensitivity, terms(e.ratings.dose, e.scale))
-        found["weights"] = weights_frame(evaluation.sensitivity)
+        found["weights"] = shown_weights(weights_frame(evaluation.sensitivity), evaluation.shown)
     found["claims"] = claims_table(evaluation)
     found["claim_numbers"] = claim_numbers(evaluation)
     return found
+
+
+def shown_weights(frame: pd.DataFrame, shown: Counts) -> pd.DataFrame:
+    """Return the weights by visit up to the first visit whose number of ratings may not be shown.
+
+    The ratings behind a weight are those at the visits after its needling, so that their number would tell
+    what the table of visits withholds.
+    """
+    hidden = withheld_visits(shown, "later") + withheld_visits(shown, "rated")
+    last = min((visit for visit in hidden if visit > 1), default=math.inf)
+    return frame[(frame["n"] >= shown.minimum) & (frame["visit"] + 1 < last)].reset_index(drop=True)
 
 
 def gates(evaluation: Evaluation) -> pd.DataFrame:

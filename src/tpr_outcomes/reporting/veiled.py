@@ -25,7 +25,7 @@ def veiled(finding: Finding, minimum: int = MINIMUM) -> Finding:
         Sentences with "fewer than 5" in place of smaller counts; numbers that rest on fewer are missing.
     """
     rows = tuple(_row(row, minimum) for row in finding.rows)
-    changed = {old.term for old, new in zip(finding.rows, rows, strict=True) if old is not new}
+    changed = {old.term for old, new in zip(finding.rows, rows, strict=True) if old.n != new.n}
     return replace(
         finding,
         sentence=veil(finding.sentence, minimum),
@@ -41,6 +41,8 @@ def veiled(finding: Finding, minimum: int = MINIMUM) -> Finding:
 def _row(row: Number, minimum: int) -> Number:
     """The number as it is, or without its value where it rests on too few."""
     if row.n is None or not is_small(row.n, minimum):
-        return row
+        method = veil(row.method, minimum)
+        return row if method == row.method else replace(row, method=method)
+    row = replace(row, method=veil(row.method, minimum))
     blank = replace(row, estimate=math.nan, std_error=math.nan, conf_low=math.nan, conf_high=math.nan)
     return replace(blank, p_value=math.nan, n=None)

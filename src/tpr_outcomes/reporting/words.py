@@ -53,7 +53,7 @@ VERDICTS: dict[str, Words] = {
         headline="The record cannot tell",
         sentence="This record cannot answer the question, whatever the truth is: {reason}.",
         paragraph=(
-            "We first ask what a record could show at best, whatever it shows. {findings} Such a record "
+            "We first ask what such a record could show at best. {findings} It "
             "can miss a link that matters, so finding none would mean little."
         ),
         change="{help}",
@@ -146,7 +146,7 @@ VERDICTS: dict[str, Words] = {
         headline="No link that matters",
         sentence=(
             "In this record any {better} that goes with {recorded} is small: at most {bound} at {top} "
-            "{many}, below  the {relevant} set as worth noticing."
+            "{many}, below the {relevant} set as worth noticing."
         ),
         paragraph=(
             "The record could have shown more, and did not. The limit holds for a steady gain and for a "
@@ -341,7 +341,9 @@ WARNINGS = {
     "fading": (
         "A record of a few visits cannot tell a link that lasts from one that fades over two or three visits."
     ),
-    "insertions": ("Needle insertions were not recorded, so {many} cannot be told from the needling itself."),
+    "insertions": (
+        "The table of visits holds no needle insertions, so {many} cannot be told from the needling itself."
+    ),
     "bound": (
         "This limit is on what goes together. A hidden reason pulling the other way could mask a benefit."
     ),
@@ -424,8 +426,8 @@ C2 = {
         + "."
     ),
     "no_insertions": (
-        "In this record {better} goes with {recorded}, but needle insertions were not recorded, so the {one} "
-        "cannot be told from the needle; this is " + NOT_EVIDENCE + "."
+        "In this record {better} goes with {recorded}, but the table of visits holds no needle insertions, "
+        "so the {one} cannot be told from the needle; this is " + NOT_EVIDENCE + "."
     ),
     "insertions_as_well": (
         "In this record {better} goes with {recorded}, but needle insertions explain it as well; this is "

@@ -8,7 +8,7 @@ HEADINGS = {
     "weights": "What the weights rest on",
 }
 ADJUSTED_LEAD = (
-    "More {outcome} brings more {many}, and {many} come before later {outcome}: plain curves mix the two. "
+    "More {outcome} goes with more {many}, and {many} come before later {outcome}: plain curves mix the two. "
     "Here visits are compared that are alike in all that was recorded before. Each number is an effect only "
     "if nothing else guided the needle and bears on {outcome}; no record can show that."
 )

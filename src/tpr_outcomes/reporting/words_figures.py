@@ -90,9 +90,9 @@ FIGURES: dict[str, tuple[str, str]] = {
         ),
     ),
     "courses": (
-        "How {outcome} went, patient by patient",
+        "{outcome_capital} over time, patient by patient",
         (
-            "Thin lines: {drawn} of {patients} patients. Solid: mean of those rated at each visit, with its "
+            "Thin lines: {drawn}. Solid: mean of those rated at each visit, with its "
             "95% interval. {more} Visits with under five ratings are left out."
         ),
     ),
@@ -136,6 +136,9 @@ FIGURES: dict[str, tuple[str, str]] = {
     ),
 }
 """Title and caption of each figure, in the order they are written."""
+
+DRAWN = {"of": "{drawn} of {patients} patients", "some": "{drawn} patients"}
+"""Whose lines are drawn; "some" where the number of patients is withheld."""
 
 WITHOUT_DOSE = (
     "Dashed: the same mean less the part a freely bending curve ties to their {many}: what the model expects "

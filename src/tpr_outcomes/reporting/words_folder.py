@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+WRITING = {
+    "figures": "drawing the figures",
+    "tables": "writing the tables",
+    "report": "writing the report",
+    "pdf": "printing",
+    "done": "written",
+}
+"""What is being done while a folder is written."""
+
+REFUSED = {
+    "not_ours": (
+        "{target} holds files that this command did not write, and it is not replaced. Name another folder, "
+        "or empty it."
+    ),
+    "more": "{shown} and {n} more",
+    "unwritten": "{target} could not be written ({why}). {remedy} Nothing was changed.",
+}
+"""Why a folder is not written."""
+
 REMEDIES = {
     "full": "Free some space and run it again.",
     "forbidden": "Name a folder elsewhere, or ask for the right to write.",

@@ -13,6 +13,8 @@ STATES = {
 }
 """What the four lights are called, for those who do not see colors."""
 
+PLACES = {"one": "{n} place", "several": "{n} places"}
+
 LIGHTS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "file": (
         "The file",
@@ -274,6 +276,7 @@ LESSON = {
     "alt_ladder": (
         "Share of {clinics} simulated clinics in which each analysis announces a threshold. {rows}"
     ),
+    "alt_share": "{n} patients {share}%",
     "alt_row": ("{step}: simple {none}, {line} and {levels} (by how it treats time), this toolkit {ours}."),
     "title": "What goes wrong, one thing after another",
     "caption": (

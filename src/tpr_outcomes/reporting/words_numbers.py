@@ -19,6 +19,9 @@ TERMS = {
 }
 """What outcome and change for the better are called, for pain and for any other score."""
 
+SHARES = {"under": "under 1%", "over": "over 99%"}
+"""Shares that would be rounded to none or all."""
+
 NUMBERS = {"none": "no number", "any": "any number", "not_done": "not done", "and": "and", "or": "or"}
 
 CHANCES = {

@@ -13,6 +13,7 @@ C20 = {
     ),
     "no contrast": "A record like this one cannot tell. {why} Nor can regions be set side by side: {reason}.",
 }
+NO_MODEL = "the ratings do not carry a model"
 DIFFER = {
     True: "Regions differed by more than chance.",
     False: "Regions did not differ by more than chance would make them.",

@@ -47,6 +47,7 @@ FACTS = {
 
 NOT_FOR = {
     "left": "Patients rated only once or not at their first visit: {left} of {patients} are not in it.",
+    "left_some": "Patients rated only once or not at their first visit: they are not in it.",
     "left_few": "Patients rated only once or not at their first visit: {left} are not in it.",
     "all_in": "Patients who came only once: a first rating alone says nothing of change.",
     "past": "Totals past {most} {many}: nobody here had more, and few had more than {top}.",
@@ -93,7 +94,7 @@ SECTIONS = {
 """Number, heading and first sentence of each section."""
 
 DATA = {
-    "scale": "{outcome_capital} is rated on the {scale}, {rated} the needling of the visit.",
+    "scale": "Ratings are on the {scale}, given {rated} the needling of the visit.",
     "rated_before": "before",
     "rated_after": "after",
     "dose": (
@@ -267,7 +268,7 @@ RULES = (
 """The rules in order: number, verdict, and when it applies."""
 
 TEST = {
-    "decided": "Of the rules 0 to 5, rule {gate} was the first that fits.",
+    "decided": "The rules are tried in a fixed order. Rule {gate} was the first that fits.",
     "rules": "The rules in order",
     "numbers_none": (
         "No threshold is reported. A best place can always be computed; without a threshold it means "
@@ -405,6 +406,7 @@ CLAIM_DETAIL: dict[str, Any] = {
     "assumptions": "Taken for granted",
     "known": "Published",
     "numbers": "Numbers behind {claim}",
+    "version": "{name}, version {version}",
     "heads": ("Quantity", "Estimate", "95% interval", "Unit", "Patients", "How it was made"),
 }
 """What stands behind the answers to the claims."""

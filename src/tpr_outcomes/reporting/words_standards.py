@@ -9,6 +9,7 @@ from __future__ import annotations
 
 PAGE = {
     "missing": "not recorded by this clinic",
+    "between": "; ",
     "recorded": "recorded: {columns}",
     "section": "section {number}, {title}",
     "own_words": "in the clinic's words",

@@ -28,8 +28,10 @@ C1 = {
         "important. " + UNMEASURED
     ),
     "adds up": (
-        "A single visit without a twitch made little difference to the next rating: {difference} {unit} "
-        "(" + SPAN + "; {alike}). But relief goes with the running total here, and one visit says little of "
+        "After a single visit without a twitch the next rating was much like any other: {difference} {unit} "
+        "apart ("
+        + SPAN
+        + "; {alike}). But relief goes with the running total here, and one visit says little of "
         "that."
     ),
     "better": (
@@ -43,7 +45,7 @@ C1 = {
 }
 ALIKE = {
     True: "same visit number, same insertions",
-    False: "same visit number; insertions were not recorded",
+    False: "same visit number; no count of insertions",
 }
 
 C3 = {
@@ -57,8 +59,10 @@ C3 = {
         + UNMEASURED
     ),
     "none": (
-        "Twitches at the first {landmark} visits made little difference later: {difference} {unit} for "
-        "every ten (" + SPAN + "). Of those who improved by 30%, {first} did so before any twitch."
+        "Patients with more twitches at the first {landmark} visits were hardly better or worse later: "
+        "{difference} {unit} for every ten ("
+        + SPAN
+        + "). Of those who improved by 30%, {first} did so before any twitch."
     ),
     "before": (
         "Of those who improved by 30%, {first} did so before any twitch was recorded ("
@@ -67,7 +71,7 @@ C3 = {
         "was mostly not the first step."
     ),
     "open": (
-        "Whether early twitches make a difference later is not settled: {difference} {unit} for every "
+        "Whether early twitches go with a difference later is not settled: {difference} {unit} for every "
         "ten at the "
         "first {landmark} visits ("
         + SPAN
