@@ -1,4 +1,4 @@
-"""`make docs`: build the site into site/, any warning an error; it is read from the disk, without a network."""
+"""`make docs`: build the site into site/, any warning an error; it is read without a network."""
 
 from __future__ import annotations
 

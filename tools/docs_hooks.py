@@ -1,6 +1,6 @@
-"""What is on the site and in which order: read off the repository while mkdocs builds (mkdocs.yml names this file).
+"""What is on the site and in which order, read off the repository while mkdocs builds (see mkdocs.yml).
 
-The site has the folders of the repository, so that every link between its pages leads to the same place on both.
+The site has the folders of the repository, so that every link between pages leads to the same place on both.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ STAGES = {
 }
 LINK = re.compile(r"\]\(([^)#\s]+)")
 FENCE = re.compile(r"^(```+).*?^\1", flags=re.MULTILINE | re.DOTALL)
+ROLE = re.compile(r":(?:func|class|meth|mod|data|attr|exc):<code>~?([\w.]+)</code>")
 API = "docs/api.md"
 DECISIONS = "docs/decisions/README.md"
 
@@ -66,8 +67,9 @@ def api_page() -> str:
     lines = [
         "# The public names",
         "",
-        "What `import tpr_outcomes as tpr` offers. These names, and how they are called, change only with a new",
-        "version and a line in the [changes](../CHANGELOG.md); a test compares them with a list.",
+        "What `import tpr_outcomes as tpr` offers. These names, and how they are called, change only with a",
+        "line in the [changes](../CHANGELOG.md); a test compares them with a list",
+        "(`tests/public_api.txt`). What stands elsewhere in the package may change with any version.",
     ]
     groups: dict[str, list[tuple[str, str]]] = {}
     for name, module in tpr_outcomes._PUBLIC.items():
@@ -109,7 +111,7 @@ def navigation() -> list[tuple[str, list[str]]]:
 
 
 def chosen() -> list[tuple[str, list[str]]]:
-    """The sections, each page in the first that names it, and pages of which others tell at the end of the last."""
+    """The sections, each page in the first that names it; pages that others lead to end the last one."""
     seen: set[str] = set()
     sections: list[tuple[str, list[str]]] = []
     for section, places in navigation():
@@ -135,7 +137,15 @@ def linked(place: str) -> list[str]:
     return [target for target in targets if (ROOT / target).is_file() or target in {API, DECISIONS}]
 
 
-# --- what mkdocs calls -----------------------------------------------------------------------------------------
+def name_of(found: re.Match[str]) -> str:
+    """Sphinx's way to name an object, as its last name: a link if the object is on the page."""
+    last = found.group(1).rpartition(".")[2]
+    shown = f"<code>{last}</code>"
+    module = tpr_outcomes._PUBLIC.get(last)
+    return f'<a href="#{module}.{last}">{shown}</a>' if module else shown
+
+
+# --- what mkdocs calls -------------------------------------------------------------------------------------
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -146,7 +156,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The pages of `chosen`, and the files that pages lead to, each at its place in the repository."""
-    kept = [file for file in files if file.abs_src_path is None or ROOT / "docs" not in Path(file.abs_src_path).parents]
+    docs = ROOT / "docs"
+    kept = [file for file in files if docs not in Path(file.abs_src_path or "").parents]
     places = [place for _, section in chosen() for place in section]
     more = [target for place in places for target in linked(place)]
     made = []
@@ -159,9 +170,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, page: Page, **_: object) -> str:
-    """Formulas as MathML."""
+    """Formulas as MathML; in the docstrings, names of other objects as links where those are public."""
     try:
-        return docs_math.replace_formulas(html)
+        return docs_math.replace_formulas(ROLE.sub(name_of, html) if page.file.src_uri == API else html)
     except ValueError as error:
         message = f"{page.file.src_uri}: {error}"
         raise ValueError(message) from error

@@ -9,20 +9,26 @@ import html
 import re
 
 LETTERS = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
-    "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
-    "tau": "τ", "phi": "ϕ", "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "ell": "ℓ", "infty": "∞",
-    "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε", "zeta": "ζ",
+    "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π",
+    "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "ϕ", "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
+    "ell": "ℓ", "infty": "∞", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Sigma": "Σ",
+    "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω",
 }  # fmt: skip
 OPERATORS = {
-    "sim": "∼", "mid": "∣", "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "in": "∈", "times": "×", "cdot": "·",
-    "pm": "±", "to": "→", "dots": "…", "ldots": "…", "cdots": "⋯", "propto": "∝", "partial": "∂", "perp": "⊥",
-    "{": "{", "}": "}", "|": "‖", "prime": "′", "Rightarrow": "⇒", "mapsto": "↦", "lfloor": "⌊", "rfloor": "⌋",
+    "sim": "∼", "mid": "∣", "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "in": "∈", "times": "×",
+    "cdot": "·", "pm": "±", "to": "→", "dots": "…", "ldots": "…", "cdots": "⋯", "propto": "∝",
+    "partial": "∂", "perp": "⊥", "{": "{", "}": "}", "|": "‖", "prime": "′", "Rightarrow": "⇒",
+    "mapsto": "↦", "lfloor": "⌊", "rfloor": "⌋",
 }  # fmt: skip
 BIG_OPERATORS = {"sum": "∑", "prod": "∏", "int": "∫", "max": "max", "min": "min", "sup": "sup"}
 FUNCTIONS = {"log", "exp", "logit", "det", "Pr"}
-SPACES = {"qquad": "2em", "quad": "1em", ";": "0.28em", ":": "0.22em", ",": "0.17em", " ": "0.3em", "!": "0em"}
-ACCENTS = {"hat": "^", "widehat": "^", "bar": "¯", "overline": "¯", "tilde": "~", "widetilde": "~", "dot": "˙"}
+SPACES = {
+    "qquad": "2em", "quad": "1em", ";": "0.28em", ":": "0.22em", ",": "0.17em", " ": "0.3em", "!": "0em",
+}  # fmt: skip
+ACCENTS = {
+    "hat": "^", "widehat": "^", "bar": "¯", "overline": "¯", "tilde": "~", "widetilde": "~", "dot": "˙",
+}  # fmt: skip
 SIZES = {"big": "1.2em", "bigl": "1.2em", "bigr": "1.2em", "Big": "1.8em", "bigg": "2.4em"}
 WORDS = {"text", "mathrm", "texttt", "operatorname", "mathit", "textit"}
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", flags=re.DOTALL)
@@ -98,6 +104,8 @@ class Formula:
     def atom(self) -> str:
         """One letter, number, sign, group or command."""
         token = self.take()
+        if not token:
+            raise self.fail("something is missing at its end")
         if token == "{":
             return self.row("}")
         if token.startswith("\\"):
@@ -106,7 +114,7 @@ class Formula:
             return f"<mn>{token}</mn>"
         if token.isalpha():
             return f"<mi>{token}</mi>"
-        if token in {"^", "_", "&", "#", "$", "%", "}", ""}:
+        if token in {"^", "_", "&", "#", "$", "%", "}"}:
             raise self.fail(f"{token!r} stands where nothing can be made of it")
         stretch = ' stretchy="false"' if token in "()[]|" else ""
         return f"<mo{stretch}>{html.escape(CHARACTERS.get(token, token))}</mo>"
@@ -120,7 +128,7 @@ class Formula:
         if name in BIG_OPERATORS:
             return f'<mo movablelimits="true">{BIG_OPERATORS[name]}</mo>'
         if name in FUNCTIONS:
-            return f"<mi>{name}</mi>"
+            return f'<mi class="word">{name}</mi>'
         if name in SPACES:
             return f'<mspace width="{SPACES[name]}"></mspace>'
         if name in ACCENTS:
@@ -135,7 +143,11 @@ class Formula:
             text = html.escape(self.word())
             if name == "texttt":
                 return f'<mtext class="formula-code">{text}</mtext>'
-            return f"<mtext>{text}</mtext>" if name.startswith("text") else f'<mi mathvariant="normal">{text}</mi>'
+            return (
+                f"<mtext>{text}</mtext>"
+                if name.startswith("text")
+                else f'<mi mathvariant="normal">{text}</mi>'
+            )
         if name == "sqrt":
             return f"<msqrt>{self.atom()}</msqrt>"
         if name in {"frac", "tfrac", "dfrac"}:
@@ -158,7 +170,11 @@ def replace_formulas(page: str) -> str:
 
     def change(found: re.Match[str]) -> str:
         opened, source = found.group("open"), html.unescape(found.group("source"))
-        return f'{found.group("tag")}{mathml(source, block=opened == "[")}'
+        return f"{found.group('tag')}{mathml(source, block=opened == '[')}"
 
-    pattern = r'(?P<tag><(?:span|div) class="arithmatex">)\\(?P<open>[(\[])(?P<source>.*?)\\[)\]](?=</(?:span|div)>)'
+    kind = r"(?:span|div)"
+    pattern = (
+        rf'(?P<tag><{kind} class="arithmatex">)\\(?P<open>[(\[])'
+        rf"(?P<source>.*?)\\[)\]](?=</{kind}>)"
+    )
     return re.sub(pattern, change, page, flags=re.DOTALL)

@@ -5,7 +5,7 @@
    anybody who has the sdist can build the same files.
 2. For every Python asked for: a new environment with what the wheel needs and nothing else, each download
    checked against its hash in requirements.lock; the wheel; `tpr evaluate` on an example.
-3. In the same environment the rest of the lock, and the tests that are in the sdist, against the installed wheel.
+3. In the same environment the rest of the lock; the tests in the sdist, against the installed wheel.
 
 Nothing is uploaded anywhere. `dist/release.json` says what was done and how it ended.
 """
@@ -13,7 +13,7 @@ Nothing is uploaded anywhere. `dist/release.json` says what was done and how it 
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import hashlib
 import json
 import os
@@ -53,15 +53,15 @@ def run(*command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = 
     return ended.stdout
 
 
-# --- building ------------------------------------------------------------------------------------------------
+# --- building ----------------------------------------------------------------------------------------------
 
 
 def epoch(root: Path = ROOT) -> int:
     """Seconds of the release date in CITATION.cff, at midnight UTC."""
     found = re.search(r"(?m)^date-released: (.+)$", (root / "CITATION.cff").read_text(encoding="utf-8"))
     assert found is not None
-    day = datetime.date.fromisoformat(found.group(1))
-    return int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp())
+    day = dt.date.fromisoformat(found.group(1))
+    return int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp())
 
 
 def build(source: Path, out: Path, *, umask: int = 0o022) -> dict[str, str]:
@@ -94,7 +94,7 @@ def build_twice(out: Path, work: Path) -> tuple[dict[str, str], dict[str, str]]:
     return first, build(tree, work / "built-again", umask=0o077)
 
 
-# --- trying ---------------------------------------------------------------------------------------------------
+# --- trying ------------------------------------------------------------------------------------------------
 
 
 def interpreter(version: str) -> Path | None:
@@ -129,7 +129,7 @@ def lean_lock(version: str) -> str:
 
 
 def evaluate(python: Path, work: Path) -> dict[str, str]:
-    """`tpr evaluate` by its console script, far from the repository: verdict, and the hash of verdict.json."""
+    """`tpr evaluate` by its console script, away from here: the verdict, and the hash of verdict.json."""
     shutil.copy(ROOT / EXAMPLE, work / EXAMPLE.name)
     tpr = python.parent / "tpr"
     run(tpr, "evaluate", EXAMPLE.name, "--out", "report", "--seed", "1", cwd=work)
@@ -170,7 +170,9 @@ def install(python: Path, *what: str | Path) -> None:
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what)
 
 
-def attempt(version: str, wheel: Path, sdist: Path, work: Path, arguments: Sequence[str]) -> dict[str, object]:
+def attempt(
+    version: str, wheel: Path, sdist: Path, work: Path, arguments: Sequence[str]
+) -> dict[str, object]:
     """All that is tried with one Python."""
     base = interpreter(version)
     if base is None:
