@@ -141,7 +141,7 @@ def test_the_list_of_names_sees_a_changed_signature(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
 def test_the_lean_lock_is_a_part_of_the_lock(version: str, root: Path) -> None:
-    """What the wheel needs without extras, each entry as it stands in requirements.lock; none of the tools."""
+    """What the wheel needs without extras, each entry as in requirements.lock; none of the tools."""
     lean: str = RELEASE["lean_lock"](version)
     lock = (root / "requirements.lock").read_text(encoding="utf-8")
     names = re.findall(r"(?m)^([A-Za-z0-9._-]+)==", lean)
