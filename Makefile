@@ -70,8 +70,14 @@ endif
 
 ifneq ($(wildcard tools/docs.py),)
 TARGETS += docs
-docs: $(READY)  ## rebuild the pages derived from code
+docs: $(READY)  ## build the documentation into site/, to be read from the disk
 	@$(BIN)/python tools/docs.py $(ARGS)
+endif
+
+ifneq ($(wildcard tools/release.py),)
+TARGETS += release
+release: $(READY)  ## build wheel and sdist twice into dist/, compare, try them on 3.11, 3.12 and 3.13 (an hour)
+	@$(BIN)/python tools/release.py $(ARGS)
 endif
 
 clean:  ## remove what was made here, except .venv

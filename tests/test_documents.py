@@ -18,6 +18,7 @@ MODULES = sorted(
     for path in HOME.rglob("*.py")
     if path.name != "__main__.py"
 )
+DERIVED = {ROOT / "docs" / "api.md"}  # written when the site is built: tools/docs_hooks.py
 GLOSSARY = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
 
 
@@ -31,7 +32,8 @@ def defined() -> set[str]:
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
-    assert [link for link in local if not (page.parent / link).exists()] == []
+    missing = [link for link in local if not (page.parent / link).exists()]
+    assert [link for link in missing if (page.parent / link).resolve() not in DERIVED] == []
 
 
 def test_the_glossary_defines_every_column() -> None:

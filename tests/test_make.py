@@ -37,7 +37,7 @@ def test_plain_make_changes_nothing_and_helps() -> None:
 
 @pytest.mark.parametrize(
     ("target", "needs"),
-    [("bench", "benchmarks/run.py"), ("docs", "tools/docs.py")],
+    [("bench", "benchmarks/run.py"), ("docs", "tools/docs.py"), ("release", "tools/release.py")],
 )
 def test_a_target_without_its_script_is_not_offered(target: str, needs: str) -> None:
     assert (f"  make {target} " in make("help").stdout) == (ROOT / needs).exists()

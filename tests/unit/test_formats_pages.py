@@ -38,7 +38,9 @@ def test_every_page_is_listed() -> None:
 
 
 def test_the_tidy_example_can_be_read(tmp_path: Path) -> None:
-    block = re.findall(r"```\n(.*?)```", (FOLDER / "tidy.md").read_text(encoding="utf-8"), flags=re.DOTALL)[0]
+    block = re.findall(
+        r"```csv\n(.*?)```", (FOLDER / "tidy.md").read_text(encoding="utf-8"), flags=re.DOTALL
+    )[0]
     (path := tmp_path / "x.csv").write_text(block)
     assert read_visits(path).table["sought"].tolist() == [True, False]
 

@@ -65,7 +65,6 @@ def test_the_table_for_type_checkers_is_the_same_table(root: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "pattern"),
     [
-        ("pyproject.toml", r'^version = "(.+)"$'),
         ("CITATION.cff", r"^version: (.+)$"),
         ("CHANGELOG.md", r"^## \[?([0-9][^\] ]*)"),
     ],
