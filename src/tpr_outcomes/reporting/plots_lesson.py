@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tpr_outcomes.inference.threshold import ThresholdProfile
-from tpr_outcomes.planning.lesson import Lesson, Time
+from tpr_outcomes.planning.lesson import Lesson, Way
 from tpr_outcomes.reporting import words_notebook as say
 from tpr_outcomes.reporting.drawn import DosePicture, dose_picture
 from tpr_outcomes.reporting.labels import fill
@@ -138,30 +138,37 @@ def plot_answer(drawn: DosePicture, ax: Axes, called: Terms, profile: ThresholdP
 # --- the lesson ------------------------------------------------------------------------------------
 
 
-def lesson_figure(lesson: Lesson, time: Time) -> Figure:
-    """What the obvious analysis sees (left) and what ours sees (right), of one clinic."""
+def lesson_figure(lesson: Lesson, way: Way) -> Figure:
+    """What a simple analysis sees (left) and what ours sees (right), of one clinic."""
     figure = new_figure(10.4, 3.7)
     left, right = figure.subplots(1, 2)
-    plot_naive(lesson, left, time)
+    plot_naive(lesson, left, way)
     plot_ours(lesson, right)
     return figure
 
 
-def plot_naive(lesson: Lesson, ax: Axes, time: Time) -> Axes:
-    """Pain less what the obvious analysis ascribes to patient and time, and its best threshold."""
-    naive = lesson.naive[time]
-    grid = np.linspace(0.0, float(naive.dose[-1]) * 1.05, 121)
-    curve = naive.slope * np.maximum(grid - naive.threshold, 0.0)
-    shift = float(naive.adjusted.mean())
-    shift -= float((naive.slope * np.maximum(naive.dose - naive.threshold, 0.0)).mean())
-    color = RED if not lesson.naive_right(time) else GREEN if naive.found else SOFT
+def plot_naive(lesson: Lesson, ax: Axes, way: Way) -> Axes:
+    """What a simple analysis looks at, and its threshold; for ``ends``, change by the last total."""
+    naive, ends = lesson.naive[way], way == "ends"
+    mean = float(naive.adjusted.mean())
+    color = RED if not lesson.naive_right(way) else GREEN if naive.found else SOFT
     if naive.found:
-        ax.plot(grid, curve + shift, color=color, linewidth=2.6, gid="naive")
+        end = 1.05 * float(naive.dose[-1])
+        at = np.array([0.0, end] if ends else [0.0, naive.threshold, end])
+        past = naive.slope * np.maximum(at - naive.threshold, 0.0)
+        shift = mean - float((naive.slope * np.maximum(naive.dose - naive.threshold, 0.0)).mean())
+        height = np.full(2, naive.slope) if ends else past + shift
+        ax.plot(at, height, color=color, linewidth=2.6, gid="naive")
         ax.axvline(naive.threshold, color=color, linewidth=1.0, linestyle=DOTTED, gid="naive-threshold")
     else:
-        ax.axhline(float(naive.adjusted.mean()), color=color, linewidth=1.6, linestyle=DASHED, gid="naive")
+        ax.axhline(mean, color=color, linewidth=1.6, linestyle=DASHED, gid="naive")
     ax.plot(naive.dose, naive.adjusted, "o", color=INK, markersize=6, gid="naive-points")
-    return _labelled(ax, lesson, say.LESSON["naive_axis"])
+    if ends:
+        ax.axhline(0.0, color=FAINT, linewidth=0.8, zorder=0)
+    _labelled(ax, lesson, say.LESSON["ends_axis" if ends else "naive_axis"])
+    if ends:
+        ax.set_xlabel(say.LESSON["ends_dose_axis"])
+    return ax
 
 
 def plot_ours(lesson: Lesson, ax: Axes) -> Axes:
@@ -208,12 +215,13 @@ def _labelled(ax: Axes, lesson: Lesson, label: str) -> Axes:
 
 def ladder_figure(table: pd.DataFrame) -> Figure:
     """In how many clinics each analysis announces a threshold, as one thing after another is turned on."""
-    figure = new_figure(10.4, 5.0)
+    figure = new_figure(10.4, 5.4)
     plot_ladder(table, figure.subplots())
     return figure
 
 
 LADDER_LOOKS: dict[str, dict[str, Any]] = {
+    "ends": {"color": SOFT, "marker": "v", "linestyle": (0, (3, 1.5))},
     "none": {"color": FAINT, "marker": "s", "linestyle": (0, (1, 1.6))},
     "line": {"color": RED, "marker": "D", "linestyle": DASHED},
     "levels": {"color": "#8a5a00", "marker": "^", "linestyle": (0, (5, 1.5, 1, 1.5))},
@@ -228,7 +236,7 @@ def plot_ladder(table: pd.DataFrame, ax: Axes) -> Axes:
     for i, (name, look) in enumerate(LADDER_LOOKS.items()):
         share = 100.0 * table[name].to_numpy(dtype=float) / table["clinics"].to_numpy(dtype=float)
         low, high = (100.0 * table[f"{name}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
-        y = rows + 0.24 - 0.16 * i
+        y = rows + 0.28 - 0.14 * i
         style = {"color": look["color"], "marker": look["marker"]}
         error = np.vstack([share - low, high - share]).clip(min=0.0)
         ax.errorbar(
