@@ -97,14 +97,19 @@ def verdict(headline: str, sentence: str, *, kind: str, question: str = "") -> B
 
 
 def light_list(lights: Sequence[Light], heading: str = "") -> Block:
-    """Make the data check short: one line per light."""
+    """Make the data check short: one line per light, and what to do where a light is not good."""
     head = f"<h3>{escape(heading)}</h3>" if heading else ""
-    lines = "".join(
-        f"<li>{sign(light.state)}<span><b>{escape(light.name)}:</b> {escape(light.seen)}</span></li>"
+    told = [
+        light.seen if light.state == "good" else f"{light.seen} {light.short or light.remedy}"
         for light in lights
+    ]
+    lines = "".join(
+        f"<li>{sign(light.state)}<span><b>{escape(light.name)}:</b> {escape(text)}</span></li>"
+        for light, text in zip(lights, told, strict=True)
     )
     said = [
-        f"{SIGNS[light.state]} {light.name} ({say.STATES[light.state]}): {light.seen}" for light in lights
+        f"{SIGNS[light.state]} {light.name} ({say.STATES[light.state]}): {text}"
+        for light, text in zip(lights, told, strict=True)
     ]
     return Block(f'{head}<ul class="lights">{lines}</ul>', "\n".join(filter(None, (heading, *said))))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from tpr_outcomes.cohort.visits import Visits
@@ -51,6 +51,8 @@ class Light:
     state : {"good", "look", "problem", "open"}
     name, seen, remedy : str
         What was looked at, what was seen, what to do about it.
+    short : str
+        What to do, for the first screen; empty where ``remedy`` is short enough.
     """
 
     rule: str
@@ -58,6 +60,7 @@ class Light:
     name: str
     seen: str
     remedy: str
+    short: str = ""
 
 
 def data_lights(evaluation: Evaluated) -> tuple[Light, ...]:
@@ -104,7 +107,8 @@ def _file(evaluation: Evaluated) -> Light:
         return _light(evaluation, "file", "good", rows=rows)
     places = "1 place" if len(problems) == 1 else f"{len(problems):,} places"
     texts = {"message": problems[0].message, "remedy": problems[0].remedy}
-    return _light(evaluation, "file", "look", rows=rows, places=places, **texts)
+    light = _light(evaluation, "file", "look", rows=rows, places=places, **texts)
+    return replace(light, short=problems[0].remedy)
 
 
 def _ratings(evaluation: Evaluated) -> Light:

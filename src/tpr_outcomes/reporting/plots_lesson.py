@@ -33,7 +33,7 @@ from tpr_outcomes.reporting.plot_style import (
     SOFT,
     STYLE,
 )
-from tpr_outcomes.reporting.plots import draw
+from tpr_outcomes.reporting.plots import draw, panels
 from tpr_outcomes.reporting.spelling import Terms, number
 
 if TYPE_CHECKING:
@@ -72,24 +72,6 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure
-
-
-def panels(ax: Axes, shares: tuple[float, float], *, upright: bool = False) -> tuple[Axes, Axes]:
-    """Two panels inside an Axes, whose own frame is hidden.
-
-    Parameters
-    ----------
-    ax : Axes
-    shares : tuple of float
-        Share of the width (or height) for the first and the second; what is left lies between them.
-    upright : bool
-        One above the other instead of side by side.
-    """
-    ax.set_axis_off()
-    first, second = shares
-    if upright:
-        return ax.inset_axes((0.0, 1.0 - first, 1.0, first)), ax.inset_axes((0.0, 0.0, 1.0, second))
-    return ax.inset_axes((0.0, 0.0, first, 1.0)), ax.inset_axes((1.0 - second, 0.0, second, 1.0))
 
 
 # --- the first screen ------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ LIGHTS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "good": ("{rows} rows read, nothing to complain of.", "Nothing to do."),
             "look": (
                 "{rows} rows read; {places} to look at.",
-                "First: {message} {remedy} Notebook 01 lists them all.",
+                "First: {message} {remedy} Notebook 01, and the explorer's data check, list them all.",
             ),
         },
     ),
@@ -157,9 +157,10 @@ ANSWER = {
     "higher": "higher is better",
     "caption": (
         "Each point: ratings after similar totals, compared at the same visit and after the same first "
-        "rating, with its 95% interval. {line}"
+        "rating. The bar shows how far luck may have moved it (95% interval: 19 times in 20 such a bar holds "
+        "the true value). {line}"
     ),
-    "line_threshold": "The line is flat up to the threshold; its 95% interval is shaded.",
+    "line_threshold": "The line is flat up to the threshold; shaded is where the threshold may lie.",
     "line_link": "The line: of the explanations tried, the one that fits best for its size.",
     "line_none": "The dashed line: no link.",
 }
@@ -215,7 +216,7 @@ VISIT_HEADS = (
     "Patients rated",
     "Mean {outcome} ({unit})",
     "Change since the first visit ({unit})",
-    "95% interval",
+    "95% interval ({unit})",
     "Improved by 30% or more",
     "Improved by 50% or more",
 )
