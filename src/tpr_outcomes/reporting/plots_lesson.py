@@ -59,9 +59,9 @@ def as_svg(make: Callable[[], Figure]) -> str:
     return made.getvalue()
 
 
-def picture_svg(picture: Picture) -> str:
-    """Draw one picture of an evaluation."""
-    return as_svg(lambda: draw(picture))
+def picture_svg(picture: Picture, *, narrow: bool = False) -> str:
+    """Draw one picture of an evaluation, wide or for a telephone."""
+    return as_svg(lambda: draw(picture, narrow=narrow))
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -77,7 +77,9 @@ def new_figure(width: float, height: float) -> Figure:
 # --- the first screen ------------------------------------------------------------------------------
 
 
-def answer_figure(drawn: DosePicture, called: Terms, profile: ThresholdProfile | None) -> Figure:
+def answer_figure(
+    drawn: DosePicture, called: Terms, profile: ThresholdProfile | None, *, narrow: bool = False
+) -> Figure:
     """Pain by band of the running total, and one line: the threshold, or no link.
 
     Parameters
@@ -86,8 +88,10 @@ def answer_figure(drawn: DosePicture, called: Terms, profile: ThresholdProfile |
     called : Terms
     profile : ThresholdProfile or None
         Drawn as a pale band where the verdict is a threshold.
+    narrow : bool
+        For a telephone.
     """
-    figure = new_figure(7.2, 4.3)
+    figure = new_figure(4.2, 4.2) if narrow else new_figure(7.2, 4.3)
     plot_answer(drawn, figure.subplots(), called, profile)
     return figure
 

@@ -179,6 +179,7 @@ MESSAGES = {
     ),
     "data": "data is {kind}; wanted is the path of a file between quotes, such as {example}.",
     "withheld": "withheld",
+    "no_claims": "None of the claims.",
     "out_of": "Out of {of} {what}",
 }
 
