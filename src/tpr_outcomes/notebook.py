@@ -199,6 +199,7 @@ def answer_picture(evaluation: Evaluation) -> Block:
         shown.alt,
         title=shown.title,
         caption=say.ANSWER["caption"].format(line=line),
+        narrow=as_svg(lambda: answer_figure(drawn, shown.called, profile, narrow=True)),
     )
 
 
@@ -245,7 +246,8 @@ def picture(evaluation: Evaluation, name: str, *, caption: bool = True) -> Block
     for made in pictures(evaluation):
         if made.name == name:
             words = made.caption if caption else ""
-            return blocks.picture(picture_svg(made), made.alt, title=made.title, caption=words, wide=True)
+            svg, narrow = picture_svg(made), picture_svg(made, narrow=True)
+            return blocks.picture(svg, made.alt, title=made.title, caption=words, wide=True, narrow=narrow)
     return blocks.text(say.SCREEN["no_picture"].format(obstacle=evaluation.evidence.obstacle or say.NOTHING))
 
 
@@ -262,7 +264,7 @@ def claims(evaluation: Evaluation, answer: str) -> Block:
     """The claims with one answer, such as ``"supported"``, and what the record says of each."""
     rows = [(c.claim, BY_ID[c.claim].quote, c.sentence) for c in evaluation.claims if c.answer == answer]
     if not rows:
-        return blocks.text()
+        return blocks.text(say.MESSAGES["no_claims"])
     return blocks.table(say.CLAIM_HEADS, rows, caption=say.CLAIM_GROUPS[answer])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tpr_outcomes.planning.lesson import TIMES, Lesson, Setting, Time, lesson
+from tpr_outcomes.planning.lesson import WAYS, Lesson, Setting, Way, lesson, near
 from tpr_outcomes.planning.power import PowerGrid
 from tpr_outcomes.planning.self_check import SelfCheck
 from tpr_outcomes.reporting import blocks
@@ -24,42 +24,67 @@ from tpr_outcomes.reporting.spelling import number, percent
 from tpr_outcomes.reporting.verdict import judge
 
 MOST_CLINICS = 50
-FEWEST_NOTICED = 0.5
+FIRST_CLINIC = 2
+"""The clinic shown first: with nothing turned on, luck alone misleads none of the analyses in it."""
+SLIDERS: dict[str, tuple[float, float, float]] = {
+    "course": (0.0, 60.0, 5.0),
+    "bad_day": (0.0, 2.0, 0.5),
+    "pain_driven": (0.0, 40.0, 5.0),
+    "stopping": (0.0, 100.0, 10.0),
+    "noticed": (40.0, 100.0, 10.0),
+}
+"""Least, most and step of each strength: percent, but for the bad day, which is in points of pain."""
 
 
-def show_lesson(made: Lesson, time: Time = "line") -> Block:
+def show_lesson(made: Lesson, way: Way = "line") -> Block:
     """The truth, what a simple analysis says and what this toolkit says, with both pictures.
 
     Parameters
     ----------
     made : Lesson
-    time : {"none", "line", "levels"}
-        How the simple analysis allows for time.
+    way : {"ends", "none", "line", "levels"}
+        Which simple analysis: first against last rating, or a curve by how it allows for time.
     """
-    naive, truth = made.naive[time], made.truth
+    truth = made.truth
     finding = judge(made.evidence, made.decision)
     about = [say.TRUTH[truth.has_threshold]]
     if truth.true_threshold is not None and truth.count_share < 1.0:
         seen = {"noticed": number(100 * truth.count_share), "recorded": number(truth.true_threshold)}
         about.append(say.LESSON["unseen"].format(**seen))
-    simple = simple_sentence(made, time)
-    lost = naive.found and truth.has_threshold and not made.near(naive.threshold)
+    naive = made.naive[way]
+    lost = naive.found and truth.has_threshold and not near(naive.threshold, truth.threshold)
     off = say.LESSON["place_off"].format(threshold=number(naive.threshold)) if lost else ""
-    ours = _mark(made.ours_right, truth.has_threshold)
-    theirs = "wrong" if lost else _mark(made.naive_right(time), truth.has_threshold)
-    drawing = as_svg(lambda: lesson_figure(made, time))
+    marks = _marks(made)
+    drawing = as_svg(lambda: lesson_figure(made, way))
     return blocks.stack(
         blocks.text(" ".join(about), kind="q"),
         blocks.beside(
-            blocks.verdict(say.MARKS[theirs], f"{simple} {off}".strip(), kind=theirs),
             blocks.verdict(
-                say.MARKS[ours],
+                say.MARKS[marks[way]], f"{simple_sentence(made, way)} {off}".strip(), kind=marks[way]
+            ),
+            blocks.verdict(
+                say.MARKS[marks["ours"]],
                 say.LESSON["ours"].format(headline=finding.headline, sentence=finding.sentence),
-                kind=ours,
+                kind=marks["ours"],
             ),
         ),
-        blocks.picture(drawing, lesson_alt(made, time)),
+        blocks.picture(drawing, lesson_alt(made, way)),
+        blocks.table(say.MARK_HEADS, [(say.ANALYSES[name], say.MARKS[mark]) for name, mark in marks.items()]),
     )
+
+
+def _marks(made: Lesson) -> dict[str, str]:
+    """Right, wrong or careful, by analysis; a threshold claimed elsewhere than where it is, is wrong."""
+    real = made.truth.has_threshold
+    found: dict[str, str] = {
+        way: "wrong"
+        if made.naive[way].found and not made.naive_right(way)
+        else _mark(made.naive_right(way), real)
+        for way in WAYS
+    }
+    claimed = made.decision.label == "threshold_supported"
+    ours = "wrong" if claimed and not made.ours_right else _mark(made.ours_right, real)
+    return found | {"ours": ours}
 
 
 def _mark(right: bool, has_threshold: bool) -> str:
@@ -68,7 +93,7 @@ def _mark(right: bool, has_threshold: bool) -> str:
 
 
 def controls(*, n_patients: int = 150, seed: int = 1, replicates: int = 399) -> Any:
-    """Switches and sliders over one simulated clinic, judged twice at every change.
+    """Sliders over one simulated clinic, judged twice at every change.
 
     Returns
     -------
@@ -78,10 +103,22 @@ def controls(*, n_patients: int = 150, seed: int = 1, replicates: int = 399) -> 
     import ipywidgets as widgets  # type: ignore[import-untyped]
 
     words = say.CONTROLS
-    wide: dict[str, Any] = {"style": {"description_width": "13rem"}, "layout": {"width": "32rem"}}
-    switches = {
-        name: widgets.Checkbox(value=False, description=words[name], indent=False)
-        for name in ("course", "bad_day", "pain_driven", "stopping")
+    wide: dict[str, Any] = {
+        "style": {"description_width": "17.5rem"},
+        "layout": {"width": "32rem", "max_width": "100%"},
+    }
+    strengths = {
+        name: widgets.FloatSlider(
+            value=most if name == "noticed" else least,
+            min=least,
+            max=most,
+            step=step,
+            readout_format=".1f" if step < 1.0 else ".0f",
+            description=words[name],
+            continuous_update=False,
+            **wide,
+        )
+        for name, (least, most, step) in SLIDERS.items()
     }
     truth = widgets.Dropdown(
         options=[(text, value) for value, text in say.WORKS.items()],
@@ -89,40 +126,36 @@ def controls(*, n_patients: int = 150, seed: int = 1, replicates: int = 399) -> 
         value=False,
         **wide,
     )
-    time = widgets.Dropdown(
-        options=[(say.CLOCKS[name], name) for name in TIMES],
-        description=words["time"],
-        value="line",
-        **wide,
-    )
-    noticed = widgets.IntSlider(
-        value=100,
-        min=round(100 * FEWEST_NOTICED),
-        max=100,
-        step=10,
-        description=words["noticed"],
-        continuous_update=False,
+    way = widgets.Dropdown(
+        options=[(say.ANALYSES[name], name) for name in WAYS],
+        description=words["way"],
+        value="none",
         **wide,
     )
     clinic = widgets.IntSlider(
-        value=1, min=1, max=MOST_CLINICS, description=words["clinic"], continuous_update=False, **wide
+        value=FIRST_CLINIC,
+        min=1,
+        max=MOST_CLINICS,
+        description=words["clinic"],
+        continuous_update=False,
+        **wide,
     )
     shown = widgets.HTML()
 
     def refresh(_: object = None) -> None:
-        setting = Setting(
-            **{name: box.value for name, box in switches.items()},
-            noticed=noticed.value / 100,
-            works=truth.value,
-        )
+        told = {
+            name: slider.value / (1.0 if name == "bad_day" else 100.0) for name, slider in strengths.items()
+        }
+        setting = Setting(**told, works=truth.value)
         made = lesson(setting, n_patients=n_patients, seed=seed, clinic=clinic.value, replicates=replicates)
-        shown.value = show_lesson(made, time.value)._repr_html_()
+        shown.value = show_lesson(made, way.value)._repr_html_()
 
-    for control in (*switches.values(), truth, time, noticed, clinic):
+    for control in (*strengths.values(), truth, way, clinic):
         control.observe(refresh, names="value")
     refresh()
-    left = widgets.VBox(list(switches.values()))
-    return widgets.VBox([widgets.HBox([left, widgets.VBox([noticed, truth, time, clinic])]), shown])
+    row = {"flex_flow": "row wrap", "grid_gap": "0 1.5rem"}
+    sides = [widgets.VBox(list(strengths.values())), widgets.VBox([truth, way, clinic])]
+    return widgets.VBox([widgets.HBox(sides, layout=row), shown])
 
 
 def show_ladder(table: pd.DataFrame) -> Block:
@@ -133,7 +166,7 @@ def show_ladder(table: pd.DataFrame) -> Block:
         rows.append((say.STEPS[row["step"]], truth, *ladder_shares(row).values()))
     drawing, title, caption = as_svg(lambda: ladder_figure(table)), say.LESSON["title"], say.LESSON["caption"]
     shown = blocks.picture(drawing, ladder_alt(table), title=title, caption=caption)
-    return blocks.stack(shown, blocks.table(say.LADDER_HEADS, rows, numeric=(2, 3, 4, 5)))
+    return blocks.stack(shown, blocks.table(say.LADDER_HEADS, rows, numeric=range(2, 7)))
 
 
 def show_power(grid: PowerGrid) -> Block:

@@ -97,6 +97,7 @@ def test_make_explore_is_what_is_tested_here() -> None:
 def test_from_a_clinics_spreadsheet_to_the_report(
     page: Page, browser: Browser, files: dict[str, Path], tmp_path: Path
 ) -> None:
+    assert serious(page) == []
     send(page, files["good"])
     verdict = page.locator(".tpr .verdict").first
     expect(verdict).to_be_in_viewport(timeout=PATIENCE)
@@ -107,6 +108,10 @@ def test_from_a_clinics_spreadsheet_to_the_report(
     take_picture(page, "explorer")
     page.get_by_text("Why, and what would change it").click()
     expect(page.get_by_role("heading", name="What to do next")).to_be_visible()
+    assert serious(page) == []
+
+    press(page, "Data check")
+    expect(page.get_by_text("What was noticed, and what to do about it")).to_be_visible(timeout=PATIENCE)
     assert serious(page) == []
 
     press(page, "Group")
@@ -135,6 +140,7 @@ def test_from_a_clinics_spreadsheet_to_the_report(
     link = page.get_by_role("link", name=re.compile("Download report.html"))
     with page.expect_download() as waiting:
         link.click(timeout=PATIENCE)
+    assert serious(page) == []
     saved = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(saved)
     assert saved.name == "report.html"
@@ -178,9 +184,19 @@ def test_the_keyboard_alone_is_enough(page: Page, files: dict[str, Path]) -> Non
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(follows).not_to_have_text(before, timeout=PATIENCE)
+    reach(page, "Region")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_text("180 of 180 patients chosen.")).to_be_hidden(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile(r"^\d+ of 180 patients chosen"))).to_be_visible()
     reach(page, "Report")
     page.keyboard.press("Enter")
     reach(page, "Make the report")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=re.compile("Download report.html")).wait_for()
+    reach(page, "Download report.html")
+    with page.expect_download() as waiting_for_report:
+        page.keyboard.press("Enter")
+    assert waiting_for_report.value.suggested_filename == "report.html"
 
 
 def reach(page: Page, name: str) -> None:
@@ -205,4 +221,7 @@ def test_it_fits_a_telephone(page: Page) -> None:
         press(page, view)
         page.wait_for_timeout(1500)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), view
+        for image in page.locator(".tpr picture img").all():
+            shape = image.evaluate("i => i.naturalWidth / i.naturalHeight")
+            assert shape < 1.2, f"{view}: a telephone gets the drawing made for it"
     take_picture(page, "explorer-telephone")

@@ -140,16 +140,19 @@ def test_a_wrong_path_is_said_in_words(page: Page, lab: str, clinic: Path) -> No
     assert "Traceback" not in page.locator(".jp-Notebook").inner_text()
 
 
-def test_the_lesson_answers_to_its_switches(page: Page, lab: str) -> None:
+def test_the_lesson_answers_to_its_sliders(page: Page, lab: str) -> None:
     run_all(page, f"{lab}/lab/workspaces/lesson/tree/05_what_could_fool_us.ipynb", brings=".widget-vbox")
     lesson = page.locator(".widget-vbox").first
     lesson.wait_for()
     marks = lesson.locator(".badge")
     expect(marks.first).to_have_text("right")
-    lesson.get_by_label("Time, in the simple analysis").select_option("left out")
-    lesson.get_by_label("Pain falls by itself").check()
+    by_itself = lesson.locator(".widget-slider").filter(has_text="Pain falls by itself").get_by_role("slider")
+    by_itself.focus()
+    page.keyboard.press("End")
     expect(marks.first).to_have_text("wrong", timeout=PATIENCE)
     expect(marks.nth(1)).to_have_text("right")
+    page.keyboard.press("Home")
+    expect(marks.first).to_have_text("right", timeout=PATIENCE)
     assert outputs(page, "stderr") == outputs(page, "error") == 0
 
 

@@ -140,6 +140,9 @@ def test_the_lesson_marks_what_each_analysis_found(axes: Any) -> None:
     right = plots_lesson.plot_ours(made, axes[0, 1])
     assert lines(right, "truth")
     assert alt_text_notebook.simple_sentence(made, "line") in alt_text_notebook.lesson_alt(made, "line")
+    ends = plots_lesson.plot_naive(made, axes[1, 0], "ends")
+    assert np.array_equal(heights(ends, "naive-points"), made.naive["ends"].adjusted)
+    assert heights(ends, "naive").tolist() == 2 * [made.naive["ends"].slope]
 
 
 def test_the_power_of_studies_draws_shares_and_limits(axes: Any) -> None:

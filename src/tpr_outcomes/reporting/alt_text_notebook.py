@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tpr_outcomes.planning.lesson import TIMES, Lesson, Time
+from tpr_outcomes.planning.lesson import WAYS, Lesson, Way
 from tpr_outcomes.reporting import words_notebook as say
 from tpr_outcomes.reporting.spelling import chances, number, percent
 from tpr_outcomes.reporting.verdict import judge
@@ -27,17 +27,19 @@ def attrition_alt(seen: tuple[str, str], last_visit: int, comparison: str) -> st
     return say.ATTRITION["alt"].format(first=first, end=end, at=last_visit, sentence=comparison)
 
 
-def lesson_alt(made: Lesson, time: Time) -> str:
+def lesson_alt(made: Lesson, way: Way) -> str:
     """What the simple analysis says, and what this toolkit says."""
     finding = judge(made.evidence, made.decision)
     ours = f"{finding.headline}. {finding.sentence}"
-    return say.LESSON["alt"].format(naive=simple_sentence(made, time), ours=ours)
+    return say.LESSON["alt"].format(naive=simple_sentence(made, way), ours=ours)
 
 
-def simple_sentence(made: Lesson, time: Time) -> str:
-    """The simple analysis in one sentence."""
-    naive = made.naive[time]
+def simple_sentence(made: Lesson, way: Way) -> str:
+    """The simple analysis in one sentence or two."""
+    naive = made.naive[way]
     found = {"threshold": number(naive.threshold), "chances": chances(naive.p_value)}
+    if way == "ends":
+        return say.ENDS[naive.found].format(change=number(-naive.slope), **found)
     return say.NAIVE[naive.found].format(**found)
 
 
@@ -53,7 +55,7 @@ def ladder_alt(table: pd.DataFrame) -> str:
 
 def ladder_shares(row: Mapping[Any, Any]) -> dict[str, str]:
     """Shares of one row of the ladder, by analysis."""
-    return {name: percent(row[name] / row["clinics"]) for name in (*TIMES, "ours")}
+    return {name: percent(row[name] / row["clinics"]) for name in (*WAYS, "ours")}
 
 
 def study_power_alt(table: pd.DataFrame) -> str:

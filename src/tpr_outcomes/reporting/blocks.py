@@ -97,14 +97,19 @@ def verdict(headline: str, sentence: str, *, kind: str, question: str = "") -> B
 
 
 def light_list(lights: Sequence[Light], heading: str = "") -> Block:
-    """Make the data check short: one line per light."""
+    """Make the data check short: one line per light, and what to do where a light is not good."""
     head = f"<h3>{escape(heading)}</h3>" if heading else ""
-    lines = "".join(
-        f"<li>{sign(light.state)}<span><b>{escape(light.name)}:</b> {escape(light.seen)}</span></li>"
+    told = [
+        light.seen if light.state == "good" else f"{light.seen} {light.short or light.remedy}"
         for light in lights
+    ]
+    lines = "".join(
+        f"<li>{sign(light.state)}<span><b>{escape(light.name)}:</b> {escape(text)}</span></li>"
+        for light, text in zip(lights, told, strict=True)
     )
     said = [
-        f"{SIGNS[light.state]} {light.name} ({say.STATES[light.state]}): {light.seen}" for light in lights
+        f"{SIGNS[light.state]} {light.name} ({say.STATES[light.state]}): {text}"
+        for light, text in zip(lights, told, strict=True)
     ]
     return Block(f'{head}<ul class="lights">{lines}</ul>', "\n".join(filter(None, (heading, *said))))
 
@@ -115,18 +120,37 @@ def sign(state: str) -> str:
     return f'<span class="light {state}" role="img" aria-label="{name}" title="{name}">{SIGNS[state]}</span>'
 
 
-def picture(svg: str, alt: str, *, title: str = "", caption: str = "", wide: bool = False) -> Block:
-    """Inline a drawing with its words."""
-    address = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+def picture(
+    svg: str, alt: str, *, title: str = "", caption: str = "", wide: bool = False, narrow: str = ""
+) -> Block:
+    """Inline a drawing with its words.
+
+    Parameters
+    ----------
+    svg, alt : str
+    title, caption : str
+    wide : bool
+        Whether it may be wider than a column.
+    narrow : str
+        The same drawn for a telephone, shown on screens of up to 640 pixels.
+    """
+    image = f'<img src="{_address(svg)}" alt="{escape(alt)}">'
+    if narrow:
+        source = f'<source media="(max-width: 640px)" srcset="{_address(narrow)}">'
+        image = f"<picture>{source}{image}</picture>"
     mark = ' class="wide"' if wide else ""
     below = ""
     if title or caption:
         stop = "" if not title or title.endswith(("?", ".")) else "."
         below = f"<figcaption><b>{escape(title)}{stop}</b> {escape(caption)}</figcaption>"
     return Block(
-        f'<figure{mark}><img src="{address}" alt="{escape(alt)}">{below}</figure>',
+        f"<figure{mark}>{image}{below}</figure>",
         "\n".join(filter(None, (title, alt))),
     )
+
+
+def _address(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 def table(

@@ -39,7 +39,10 @@ def group_picture(part: Visits, evidence: Evidence) -> Block | None:
     called = terms(evidence.ratings.dose, evidence.scale)
     alt = alt_text.courses_alt(courses, called)
     made = Picture("courses", courses, called, say.GROUP["title"], say.GROUP["caption"], alt)
-    return blocks.picture(picture_svg(made), alt, title=made.title, caption=made.caption, wide=True)
+    narrow = picture_svg(made, narrow=True)
+    return blocks.picture(
+        picture_svg(made), alt, title=made.title, caption=made.caption, wide=True, narrow=narrow
+    )
 
 
 def patient_line(visits: Visits, code: int) -> str:
@@ -71,6 +74,7 @@ def patient_block(found: Outlook, evidence: Evidence) -> Block:
         title=title,
         caption=fill(say.PATIENT["caption"], called),
         wide=True,
+        narrow=as_svg(lambda: outlook_figure(found, scale, narrow=True)),
     )
     told = blocks.text(*outlook_sentences(found, called))
     heads = [fill(head, called) for head in say.OUTLOOK_HEADS]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from tpr_outcomes.cohort.visits import Visits
@@ -52,6 +52,8 @@ class Light:
     state : {"good", "look", "problem", "open"}
     name, seen, remedy : str
         What was looked at, what was seen, what to do about it.
+    short : str
+        What to do, for the first screen; empty where ``remedy`` is short enough.
     """
 
     rule: str
@@ -59,6 +61,7 @@ class Light:
     name: str
     seen: str
     remedy: str
+    short: str = ""
 
 
 def data_lights(evaluation: Evaluated) -> tuple[Light, ...]:
@@ -105,7 +108,8 @@ def _file(evaluation: Evaluated) -> Light:
         return _light(evaluation, "file", "good", rows=rows)
     places = catalogue.PLACES["one" if len(problems) == 1 else "several"].format(n=f"{len(problems):,}")
     texts = {"message": problems[0].message, "remedy": problems[0].remedy}
-    return _light(evaluation, "file", "look", rows=rows, places=places, **texts)
+    light = _light(evaluation, "file", "look", rows=rows, places=places, **texts)
+    return replace(light, short=problems[0].remedy)
 
 
 def _ratings(evaluation: Evaluated) -> Light:

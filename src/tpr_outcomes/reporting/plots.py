@@ -165,26 +165,26 @@ def plot_spread(drawn: Spread, ax: Axes, called: Terms) -> Axes:
     return ax
 
 
-def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, narrow: bool = False) -> None:
-    """Per rival, the p-value of the threshold against it (left) and the BIC between them (right)."""
-    left, right = axes
+def plot_rivals(drawn: Sequence[Rival], ax: Axes, called: Terms, *, narrow: bool = False) -> Axes:
+    """Per rival, the p-value of the threshold against it (left panel) and the BIC between them (right)."""
+    left, right = panels(ax, (0.48, 0.48))
     rows = np.arange(len(drawn))[::-1]
     p = np.array([np.nan if r.p_value is None else r.p_value for r in drawn])
     bic = np.array([np.nan if r.bic is None else r.bic for r in drawn])
     level = drawn[0].level
-    panels = (
+    sides = (
         (left, p, level, p < level, "p"),
         (right, bic, BIC_MARGIN, bic > BIC_MARGIN, "bic"),
     )
-    for ax, values, edge, beaten, gid in panels:
+    for side, values, edge, beaten, gid in sides:
         kept = ~beaten & np.isfinite(values)
-        ax.hlines(rows, 0.0, 1.0, color=RULE, linewidth=0.8, transform=ax.get_yaxis_transform(), zorder=0)
-        ax.axvline(edge, color=INK, linewidth=1.0, linestyle=DASHED)
-        ax.plot(values[beaten], rows[beaten], gid=f"{gid}-beaten", **FULL)
-        ax.plot(values[kept], rows[kept], gid=f"{gid}-not-beaten", **EMPTY)
-        ax.set_ylim(-0.7, len(drawn) - 0.3)
-        ax.spines["left"].set_visible(False)
-        ax.tick_params(axis="y", length=0)
+        side.hlines(rows, 0.0, 1.0, color=RULE, linewidth=0.8, transform=side.get_yaxis_transform(), zorder=0)
+        side.axvline(edge, color=INK, linewidth=1.0, linestyle=DASHED)
+        side.plot(values[beaten], rows[beaten], gid=f"{gid}-beaten", **FULL)
+        side.plot(values[kept], rows[kept], gid=f"{gid}-not-beaten", **EMPTY)
+        side.set_ylim(-0.7, len(drawn) - 0.3)
+        side.spines["left"].set_visible(False)
+        side.tick_params(axis="y", length=0)
     names = [fill(say.RIVALS.get(r.name, r.name), called) for r in drawn]
     if narrow:
         names = [textwrap.fill(name, 15) for name in names]
@@ -198,11 +198,12 @@ def plot_rivals(drawn: Sequence[Rival], axes: Sequence[Axes], called: Terms, *, 
     right.margins(x=0.12)
     left.set_xlabel(say.LABELS["p_value_narrow" if narrow else "p_value"])
     right.set_xlabel(say.LABELS["bic_narrow" if narrow else "bic"])
+    return ax
 
 
-def plot_design(drawn: DesignPicture, axes: Sequence[Axes], called: Terms) -> None:
-    """Smallest relief that could be seen past each threshold (top), and patients past it (bottom)."""
-    top, bottom = axes
+def plot_design(drawn: DesignPicture, ax: Axes, called: Terms) -> Axes:
+    """Smallest relief that could be seen past each threshold (top panel), and patients past it (bottom)."""
+    top, bottom = panels(ax, (0.66, 0.30), upright=True)
     seen = np.isfinite(drawn.mdr)
     ceiling = 2.6 * drawn.limit
     end = float(drawn.knots[-1]) * 1.04
@@ -224,8 +225,9 @@ def plot_design(drawn: DesignPicture, axes: Sequence[Axes], called: Terms) -> No
     bottom.set_ylim(0, max(float(drawn.past[told].max(initial=0.0)), drawn.fewest * 2.0) * 1.1)
     bottom.set_ylabel(say.LABELS["past"])
     bottom.set_xlabel(fill(say.LABELS["threshold"], called))
-    for ax in axes:
-        ax.set_xlim(0.0, end)
+    for panel in (top, bottom):
+        panel.set_xlim(0.0, end)
+    return ax
 
 
 def plot_flow(drawn: Flow, ax: Axes, called: Terms, *, narrow: bool = False) -> Axes:
@@ -338,13 +340,13 @@ def draw(picture: Picture, *, narrow: bool = False) -> Figure:
     elif isinstance(d, Spread):
         plot_spread(d, figure.subplots(), called)
     elif isinstance(d, DesignPicture):
-        plot_design(d, figure.subplots(2, 1, height_ratios=[2.2, 1.0], gridspec_kw={"hspace": 0.12}), called)
+        plot_design(d, figure.subplots(), called)
     elif isinstance(d, Flow):
         plot_flow(d, figure.subplots(), called, narrow=narrow)
     elif isinstance(d, RegionRelief):
         plot_regions(d, figure.subplots(), called)
     else:
-        plot_rivals(d, figure.subplots(1, 2, gridspec_kw={"wspace": 0.08}), called, narrow=narrow)
+        plot_rivals(d, figure.subplots(), called, narrow=narrow)
     return figure
 
 
@@ -355,6 +357,24 @@ def _svg(figure: Figure) -> str:
 
 
 # --- small helpers --------------------------------------------------------------------------------
+
+
+def panels(ax: Axes, shares: tuple[float, float], *, upright: bool = False) -> tuple[Axes, Axes]:
+    """Two panels inside an Axes, whose own frame is hidden.
+
+    Parameters
+    ----------
+    ax : Axes
+    shares : tuple of float
+        Share of the width (or height) for the first and the second; what is left lies between them.
+    upright : bool
+        One above the other instead of side by side.
+    """
+    ax.set_axis_off()
+    first, second = shares
+    if upright:
+        return ax.inset_axes((0.0, 1.0 - first, 1.0, first)), ax.inset_axes((0.0, 0.0, 1.0, second))
+    return ax.inset_axes((0.0, 0.0, first, 1.0)), ax.inset_axes((1.0 - second, 0.0, second, 1.0))
 
 
 def _band(ax: Axes, interval: Interval, color: str, gid: str, dash: Any, marker: str = "") -> None:

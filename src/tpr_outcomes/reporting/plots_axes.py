@@ -23,12 +23,12 @@ from tpr_outcomes.inference.regions import RegionRelief
 from tpr_outcomes.reporting import plots, plots_regions
 from tpr_outcomes.reporting.drawn import Courses, DesignPicture, DosePicture, Flow, ProfilePicture, Spread
 from tpr_outcomes.reporting.pictures import Evaluated, Picture, pictures
-from tpr_outcomes.reporting.plots_lesson import new_figure, panels
+from tpr_outcomes.reporting.plots_lesson import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAMES = ("dose", "courses", "profile", "spread", "rivals", "design", "flow")
+NAMES = ("dose", "courses", "profile", "spread", "rivals", "design", "regions", "flow")
 """Pictures of an evaluation, in the order of the report; not every record carries every one."""
 
 
@@ -71,10 +71,8 @@ def plot(evaluation: Evaluated, name: str, ax: Axes | None = None) -> Axes:
     if isinstance(d, RegionRelief):
         return plots_regions.plot_regions(d, ax, called)
     if isinstance(d, DesignPicture):
-        plots.plot_design(d, panels(ax, (0.63, 0.31), upright=True), called)
-    else:
-        plots.plot_rivals(d, panels(ax, (0.56, 0.40)), called, narrow=_width(ax) < 6.0)
-    return ax
+        return plots.plot_design(d, ax, called)
+    return plots.plot_rivals(d, ax, called, narrow=_width(ax) < 6.0)
 
 
 def plot_alt(evaluation: Evaluated, name: str) -> str:

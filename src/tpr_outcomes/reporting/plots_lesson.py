@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tpr_outcomes.inference.threshold import ThresholdProfile
-from tpr_outcomes.planning.lesson import Lesson, Time
+from tpr_outcomes.planning.lesson import Lesson, Way
 from tpr_outcomes.reporting import words_notebook as say
 from tpr_outcomes.reporting.drawn import DosePicture, dose_picture
 from tpr_outcomes.reporting.labels import fill
@@ -33,7 +33,7 @@ from tpr_outcomes.reporting.plot_style import (
     SOFT,
     STYLE,
 )
-from tpr_outcomes.reporting.plots import draw
+from tpr_outcomes.reporting.plots import draw, panels
 from tpr_outcomes.reporting.spelling import Terms, number
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def as_svg(make: Callable[[], Figure]) -> str:
     return made.getvalue()
 
 
-def picture_svg(picture: Picture) -> str:
-    """Draw one picture of an evaluation."""
-    return as_svg(lambda: draw(picture))
+def picture_svg(picture: Picture, *, narrow: bool = False) -> str:
+    """Draw one picture of an evaluation, wide or for a telephone."""
+    return as_svg(lambda: draw(picture, narrow=narrow))
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -74,28 +74,12 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def panels(ax: Axes, shares: tuple[float, float], *, upright: bool = False) -> tuple[Axes, Axes]:
-    """Two panels inside an Axes, whose own frame is hidden.
-
-    Parameters
-    ----------
-    ax : Axes
-    shares : tuple of float
-        Share of the width (or height) for the first and the second; what is left lies between them.
-    upright : bool
-        One above the other instead of side by side.
-    """
-    ax.set_axis_off()
-    first, second = shares
-    if upright:
-        return ax.inset_axes((0.0, 1.0 - first, 1.0, first)), ax.inset_axes((0.0, 0.0, 1.0, second))
-    return ax.inset_axes((0.0, 0.0, first, 1.0)), ax.inset_axes((1.0 - second, 0.0, second, 1.0))
-
-
 # --- the first screen ------------------------------------------------------------------------------
 
 
-def answer_figure(drawn: DosePicture, called: Terms, profile: ThresholdProfile | None) -> Figure:
+def answer_figure(
+    drawn: DosePicture, called: Terms, profile: ThresholdProfile | None, *, narrow: bool = False
+) -> Figure:
     """Pain by band of the running total, and one line: the threshold, or no link.
 
     Parameters
@@ -104,8 +88,10 @@ def answer_figure(drawn: DosePicture, called: Terms, profile: ThresholdProfile |
     called : Terms
     profile : ThresholdProfile or None
         Drawn as a pale band where the verdict is a threshold.
+    narrow : bool
+        For a telephone.
     """
-    figure = new_figure(7.2, 4.3)
+    figure = new_figure(4.2, 4.2) if narrow else new_figure(7.2, 4.3)
     plot_answer(drawn, figure.subplots(), called, profile)
     return figure
 
@@ -138,30 +124,37 @@ def plot_answer(drawn: DosePicture, ax: Axes, called: Terms, profile: ThresholdP
 # --- the lesson ------------------------------------------------------------------------------------
 
 
-def lesson_figure(lesson: Lesson, time: Time) -> Figure:
-    """What the obvious analysis sees (left) and what ours sees (right), of one clinic."""
+def lesson_figure(lesson: Lesson, way: Way) -> Figure:
+    """What a simple analysis sees (left) and what ours sees (right), of one clinic."""
     figure = new_figure(10.4, 3.7)
     left, right = figure.subplots(1, 2)
-    plot_naive(lesson, left, time)
+    plot_naive(lesson, left, way)
     plot_ours(lesson, right)
     return figure
 
 
-def plot_naive(lesson: Lesson, ax: Axes, time: Time) -> Axes:
-    """Pain less what the obvious analysis ascribes to patient and time, and its best threshold."""
-    naive = lesson.naive[time]
-    grid = np.linspace(0.0, float(naive.dose[-1]) * 1.05, 121)
-    curve = naive.slope * np.maximum(grid - naive.threshold, 0.0)
-    shift = float(naive.adjusted.mean())
-    shift -= float((naive.slope * np.maximum(naive.dose - naive.threshold, 0.0)).mean())
-    color = RED if not lesson.naive_right(time) else GREEN if naive.found else SOFT
+def plot_naive(lesson: Lesson, ax: Axes, way: Way) -> Axes:
+    """What a simple analysis looks at, and its threshold; for ``ends``, change by the last total."""
+    naive, ends = lesson.naive[way], way == "ends"
+    mean = float(naive.adjusted.mean())
+    color = RED if not lesson.naive_right(way) else GREEN if naive.found else SOFT
     if naive.found:
-        ax.plot(grid, curve + shift, color=color, linewidth=2.6, gid="naive")
+        end = 1.05 * float(naive.dose[-1])
+        at = np.array([0.0, end] if ends else [0.0, naive.threshold, end])
+        past = naive.slope * np.maximum(at - naive.threshold, 0.0)
+        shift = mean - float((naive.slope * np.maximum(naive.dose - naive.threshold, 0.0)).mean())
+        height = np.full(2, naive.slope) if ends else past + shift
+        ax.plot(at, height, color=color, linewidth=2.6, gid="naive")
         ax.axvline(naive.threshold, color=color, linewidth=1.0, linestyle=DOTTED, gid="naive-threshold")
     else:
-        ax.axhline(float(naive.adjusted.mean()), color=color, linewidth=1.6, linestyle=DASHED, gid="naive")
+        ax.axhline(mean, color=color, linewidth=1.6, linestyle=DASHED, gid="naive")
     ax.plot(naive.dose, naive.adjusted, "o", color=INK, markersize=6, gid="naive-points")
-    return _labelled(ax, lesson, say.LESSON["naive_axis"])
+    if ends:
+        ax.axhline(0.0, color=FAINT, linewidth=0.8, zorder=0)
+    _labelled(ax, lesson, say.LESSON["ends_axis" if ends else "naive_axis"])
+    if ends:
+        ax.set_xlabel(say.LESSON["ends_dose_axis"])
+    return ax
 
 
 def plot_ours(lesson: Lesson, ax: Axes) -> Axes:
@@ -208,12 +201,13 @@ def _labelled(ax: Axes, lesson: Lesson, label: str) -> Axes:
 
 def ladder_figure(table: pd.DataFrame) -> Figure:
     """In how many clinics each analysis announces a threshold, as one thing after another is turned on."""
-    figure = new_figure(10.4, 5.0)
+    figure = new_figure(10.4, 5.4)
     plot_ladder(table, figure.subplots())
     return figure
 
 
 LADDER_LOOKS: dict[str, dict[str, Any]] = {
+    "ends": {"color": SOFT, "marker": "v", "linestyle": (0, (3, 1.5))},
     "none": {"color": FAINT, "marker": "s", "linestyle": (0, (1, 1.6))},
     "line": {"color": RED, "marker": "D", "linestyle": DASHED},
     "levels": {"color": "#8a5a00", "marker": "^", "linestyle": (0, (5, 1.5, 1, 1.5))},
@@ -228,7 +222,7 @@ def plot_ladder(table: pd.DataFrame, ax: Axes) -> Axes:
     for i, (name, look) in enumerate(LADDER_LOOKS.items()):
         share = 100.0 * table[name].to_numpy(dtype=float) / table["clinics"].to_numpy(dtype=float)
         low, high = (100.0 * table[f"{name}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
-        y = rows + 0.24 - 0.16 * i
+        y = rows + 0.28 - 0.14 * i
         style = {"color": look["color"], "marker": look["marker"]}
         error = np.vstack([share - low, high - share]).clip(min=0.0)
         ax.errorbar(

@@ -90,9 +90,9 @@ def _name_lines(found: Outlook, ax: Axes, scale: Scale) -> None:
         )  # fmt: skip
 
 
-def outlook_figure(found: Outlook, scale: Scale) -> Figure:
-    """Draw :func:`plot_outlook` on a figure of its own."""
-    figure = new_figure(8.0, 4.2)
+def outlook_figure(found: Outlook, scale: Scale, *, narrow: bool = False) -> Figure:
+    """Draw :func:`plot_outlook` on a figure of its own, wide or for a telephone."""
+    figure = new_figure(4.2, 4.4) if narrow else new_figure(8.0, 4.2)
     plot_outlook(found, figure.subplots(), scale)
     return figure
 

@@ -15,7 +15,7 @@ from tpr_outcomes.planning.power import PowerCell, PowerGrid, Question
 from tpr_outcomes.planning.rates import LEVEL
 from tpr_outcomes.reporting import words_planning as say
 from tpr_outcomes.reporting.plot_style import BLUE, FAINT, GREEN, INK, ORANGE, RED, SOFT, STYLE, spread_apart
-from tpr_outcomes.reporting.spelling import number
+from tpr_outcomes.reporting.spelling import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 WANTED = 0.8
 """Power at which a line is drawn to read off the number of patients."""
 COLORS = (BLUE, RED, GREEN, ORANGE, INK)
-LOOKS: dict[str, tuple[Any, str]] = {"observed": ("solid", "o"), "randomised": ((0, (5, 2)), "s")}
-"""Dash and mark."""
+DASHES: dict[str, Any] = {"observed": "solid", "randomised": (0, (5, 2))}
+MARKS = ("o", "s", "D", "^", "v")
+"""Who decides is told by the dash; visits and effect by color and mark, so that color is not needed."""
 
 
 def curves(result: PowerGrid) -> list[tuple[tuple[str, int, float, float], list[PowerCell]]]:
@@ -55,18 +56,18 @@ def power_curves(result: PowerGrid, ax: Axes, *, question: Question = "shape") -
     patients = sorted({item.cell.patients for item in result.cells})
     ends, texts, colors = [], [], []
     for (assignment, visits, threshold, slope), items in drawn:
-        color = COLORS[effects.index((visits, threshold, slope)) % len(COLORS)]
+        effect_no = effects.index((visits, threshold, slope)) % len(COLORS)
+        color, mark = COLORS[effect_no], MARKS[effect_no]
         at = np.array([item.cell.patients for item in items], dtype=float)
         rates = [item.rate(question) for item in items]
         share, low, high = 100.0 * np.array([(r.share, r.conf_low, r.conf_high) for r in rates]).T
         gid = f"{assignment}-{visits}-{threshold:g}-{slope:g}"
-        dash, mark = LOOKS[assignment]
-        ax.plot(at, share, mark, color=color, linestyle=dash, gid=gid, markersize=6, markeredgecolor="white")
+        look: dict[str, Any] = {"color": color, "linestyle": DASHES[assignment], "marker": mark}
+        ax.plot(at, share, gid=gid, markersize=6, markeredgecolor="white", **look)
         limits = np.vstack([share - low, high - share])
         ax.errorbar(at, share, yerr=limits, fmt="none", ecolor=color, elinewidth=1.0, capsize=2.5, alpha=0.7)
         ends.append(float(share[-1]))
-        effect = say.EFFECT.format(threshold=number(threshold), relief=f"{-slope:g}")
-        texts.append(say.CURVE.format(assignment=say.ASSIGNMENTS[assignment], visits=visits, effect=effect))
+        texts.append(_called(assignment, visits, threshold, slope))
         colors.append(color)
     ax.set_xscale("log")
     ax.set_xticks(patients, [f"{n:,}" for n in patients])
@@ -77,6 +78,22 @@ def power_curves(result: PowerGrid, ax: Axes, *, question: Question = "shape") -
     _label_ends(ax, float(patients[-1]), ends, texts, colors)
     ax.set_title(say.LABELS["limits"].format(level=f"{LEVEL:.0%}"), loc="left", fontsize=10, color=SOFT)
     return ax
+
+
+def power_alt(result: PowerGrid, question: Question = "shape") -> str:
+    """What :func:`power_curves` shows, in words, from the very numbers it draws."""
+    rows = []
+    for kind, items in curves(result):
+        rates = [(f"{item.cell.patients:,}", percent(item.rate(question).share)) for item in items]
+        shares = ", ".join(say.ALT["point"].format(patients=n, share=share) for n, share in rates)
+        rows.append(say.ALT["row"].format(called=_called(*kind).replace("\n", " "), shares=shares))
+    return say.ALT["power"].format(axis=say.LABELS[question], rows=" ".join(rows))
+
+
+def _called(assignment: str, visits: int, threshold: float, slope: float) -> str:
+    """Name of a curve."""
+    effect = say.EFFECT.format(threshold=number(threshold), relief=f"{-slope:g}")
+    return say.CURVE.format(assignment=say.ASSIGNMENTS[assignment], visits=visits, effect=effect)
 
 
 def power_figure(result: PowerGrid) -> str:
@@ -93,7 +110,8 @@ def power_figure(result: PowerGrid) -> str:
             figure.subplots_adjust(left=0.10, bottom=0.14, right=0.70, top=0.92)
             power_curves(result, figure.subplots())
             made = io.StringIO()
-            figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
+            said = {"Date": None, "Creator": None, "Description": power_alt(result)}
+            figure.savefig(made, format="svg", metadata=said)
     return made.getvalue()
 
 

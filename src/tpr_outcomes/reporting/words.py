@@ -182,11 +182,18 @@ INTERVAL = {
     "open": "{percent} interval as wide as the record",
 }
 OPEN_END = {
-    "open_high": "The threshold may lie past the most {many} seen here: the record has no upper end for it.",
-    "open_low": (
-        "The threshold may lie below the fewest {many} seen here: the record has no lower end for it."
+    "open_high": (
+        "The threshold may lie past the most {many} seen here: the record has no upper end for it. Longer "
+        "courses would show one."
     ),
-    "open": "The record puts no end to where the threshold may lie, on either side.",
+    "open_low": (
+        "The threshold may lie below the fewest {many} seen here: the record has no lower end for it. More "
+        "ratings after low totals would show one."
+    ),
+    "open": (
+        "The record puts no end to where the threshold may lie, on either side. More patients, rated after "
+        "low totals and high ones, would."
+    ),
 }
 
 REASONS = {
@@ -306,8 +313,8 @@ WHY = {
 
 WARNINGS = {
     "trait": (
-        "Could a trait of the patient raise both {many} and recovery? A record cannot rule that out. "
-        "{mundlak}"
+        "Could a trait of the patient raise both {many} and recovery? A record cannot rule that out; only "
+        "letting chance decide the number of {many} would. {mundlak}"
     ),
     "trait_held": "Here the link held once we took into account how {trait} each patient is.",
     "trait_lost": "Here the link did not hold once we took into account how {trait} each patient is.",
@@ -315,55 +322,67 @@ WARNINGS = {
     "lead": (
         "{outcome_capital} one visit earlier predicts the number of {many} beyond the {outcome} rated at "
         "the visit itself; by chance that turns up {chances}. The needling used information that is not in "
-        "the record, so the numbers may be off in either direction."
+        "the record, so the numbers may be off in either direction. From now on, write down at each visit "
+        "why more or less was done."
     ),
-    "lead_undone": "Whether something hidden guided the needle could not be checked: {reason}.",
+    "lead_undone": (
+        "Whether something hidden guided the needle could not be checked: {reason}. Go on recording."
+    ),
     "weak_design": (
         "A record of this design could not promise an answer: it would have missed most thresholds. Where "
-        "one is found all the same, its size is likely to be overstated."
+        "one is found all the same, its size is likely to be overstated: judge more patients before you rely "
+        "on it."
     ),
     "step_shape": (
         "A step cannot be told from a steep slope past the threshold, and one threshold for all is hard to "
-        "tell from one for each patient."
+        "tell from one for each patient: read the number as a rough place."
     ),
     "undercount": (
         "The threshold is in {recorded}. If only half, 70% or 90% of all {many} were written down, the true "
-        "number is {half}, {seventy} or {ninety}."
+        "number is {half}, {seventy} or {ninety}. Let a second person count now and then."
     ),
     "rare": (
         "{past} of {n} patients have ratings past the threshold. Patients who stop once they are well are "
-        "just the ones who could have told us more."
+        "just the ones who could have told us more: ask everybody for a rating after the last visit."
     ),
     "shape": (
         "A sharp threshold cannot be told from a smooth curve that bends upward, nor a slope past it from a "
-        "single step. One threshold for all is hard to tell from one for each patient."
+        "single step. One threshold for all is hard to tell from one for each patient. Read the number as a "
+        "rough place, not as a line."
     ),
     "fading": (
-        "A record of a few visits cannot tell a link that lasts from one that fades over two or three visits."
+        "A record of a few visits cannot tell a link that lasts from one that fades over two or three "
+        "visits; ratings after the last visit would."
     ),
     "insertions": (
-        "The table of visits holds no needle insertions, so {many} cannot be told from the needling itself."
+        "The table of visits holds no needle insertions, so {many} cannot be told from the needling itself. "
+        "From now on, write down their number at every visit."
     ),
     "bound": (
-        "This limit is on what goes together. A hidden reason pulling the other way could mask a benefit."
+        "This limit is on what goes together. A hidden reason pulling the other way could mask a benefit: "
+        "write down at each visit why more or less was done."
     ),
     "few": (
         "With fewer than {few} patients a link with the dose is called more often than it should be, as "
-        "simulated clinics without any link show."
+        "simulated clinics without any link show: judge it again with more patients."
     ),
     "therapists": (
         "Differences between the {therapists} therapists could not be taken into account: there are too "
-        "many of them for this number of patients, or too few patients of each."
+        "many of them for this number of patients, or too few patients of each. More patients of each would "
+        "change that."
     ),
     "one_dose": (
         "Each patient has one total that does not change between ratings, so the link is between patients "
-        "only: who had more {many}, not what more {many} did."
+        "only: who had more {many}, not what more {many} did. Write down a count and a rating at every visit."
     ),
     "open_scale": (
         "The scale has no upper end. The mean first rating, {span}, stood in for its width, and what "
-        "counts as worth noticing hangs on that."
+        "counts as worth noticing hangs on that; say beforehand what change would matter to a patient."
     ),
-    "stopping": "Patients who stop are taken to go on as their recorded {outcome} would suggest.",
+    "stopping": (
+        "Patients who stop are taken to go on as their recorded {outcome} would suggest. Ask everybody for "
+        "one more rating some weeks after the last visit."
+    ),
 }
 """What to print beside a verdict (docs/methods/threshold-verdict.md, known failure modes)."""
 

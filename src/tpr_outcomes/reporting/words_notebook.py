@@ -22,7 +22,7 @@ LIGHTS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "good": ("{rows} rows read, nothing to complain of.", "Nothing to do."),
             "look": (
                 "{rows} rows read; {places} to look at.",
-                "First: {message} {remedy} Notebook 01 lists them all.",
+                "First: {message} {remedy} Notebook 01, and the explorer's data check, list them all.",
             ),
         },
     ),
@@ -159,9 +159,10 @@ ANSWER = {
     "higher": "higher is better",
     "caption": (
         "Each point: ratings after similar totals, compared at the same visit and after the same first "
-        "rating, with its 95% interval. {line}"
+        "rating. The bar shows how far luck may have moved it (95% interval: 19 times in 20 such a bar holds "
+        "the true value). {line}"
     ),
-    "line_threshold": "The line is flat up to the threshold; its 95% interval is shaded.",
+    "line_threshold": "The line is flat up to the threshold; shaded is where the threshold may lie.",
     "line_link": "The line: of the explanations tried, the one that fits best for its size.",
     "line_none": "The dashed line: no link.",
 }
@@ -180,6 +181,7 @@ MESSAGES = {
     ),
     "data": "data is {kind}; wanted is the path of a file between quotes, such as {example}.",
     "withheld": "withheld",
+    "no_claims": "None of the claims.",
     "out_of": "Out of {of} {what}",
 }
 
@@ -217,7 +219,7 @@ VISIT_HEADS = (
     "Patients rated",
     "Mean {outcome} ({unit})",
     "Change since the first visit ({unit})",
-    "95% interval",
+    "95% interval ({unit})",
     "Improved by 30% or more",
     "Improved by 50% or more",
 )
@@ -262,11 +264,16 @@ ATTRITION = {
 
 LESSON = {
     "naive_axis": "Pain, patient and time\ntaken out its own way (points)",
+    "ends_axis": "Change from first to last rating\n(points)",
+    "ends_dose_axis": "Recorded twitches before the last rating",
     "ours_axis": "Pain at the same visit, against\nthe lowest totals (points)",
     "dose_axis": "Running total of recorded twitches",
     "truth_mark": "truth: {value}",
     "ladder_axis": "Share of {clinics} simulated clinics in which a threshold is announced (percent)",
-    "unseen": "Of 100 twitches, {noticed} are noticed, so 40 count as {recorded} in the record.",
+    "unseen": (
+        "Of 100 twitches, {noticed} are counted, so the 40 stand as {recorded} in the record. This toolkit "
+        "speaks of recorded twitches; the simple analyses take them for all there were."
+    ),
     "ours": "This toolkit: {headline}. {sentence}",
     "place_off": "There is one, but not at {threshold}.",
     "alt": (
@@ -277,7 +284,10 @@ LESSON = {
         "Share of {clinics} simulated clinics in which each analysis announces a threshold. {rows}"
     ),
     "alt_share": "{n} patients {share}%",
-    "alt_row": ("{step}: simple {none}, {line} and {levels} (by how it treats time), this toolkit {ours}."),
+    "alt_row": (
+        "{step}: first against last rating {ends}; a curve {none}, {line} and {levels} (by how it treats "
+        "time); this toolkit {ours}."
+    ),
     "title": "What goes wrong, one thing after another",
     "caption": (
         "Each row turns on one more thing that is true of most clinics. In all but the last row "
@@ -288,9 +298,10 @@ LESSON = {
     "threshold": "threshold at 40",
 }
 ANALYSES = {
-    "none": "simple, time left out",
-    "line": "simple, time a straight line",
-    "levels": "simple, a level for each visit",
+    "ends": "first against last rating",
+    "none": "a curve, time left out",
+    "line": "a curve, time a straight line",
+    "levels": "a curve, a level for each visit",
     "ours": "this toolkit",
 }
 STEPS = {
@@ -303,23 +314,18 @@ STEPS = {
     "works": "the same, all seen, and a real threshold at 40",
 }
 CONTROLS = {
-    "course": "Pain falls by itself",
-    "bad_day": "People first come on a bad day",
-    "pain_driven": "More pain, more needling",
-    "stopping": "Patients stop when better",
-    "noticed": "Twitches noticed (percent)",
+    "course": "Pain falls by itself (percent)",
+    "bad_day": "First visit on a bad day (points worse)",
+    "pain_driven": "More twitches per point of pain (percent)",
+    "stopping": "Stop once pain is halved (percent)",
+    "noticed": "Twitches counted (percent)",
     "works": "The truth",
-    "time": "Time, in the simple analysis",
-    "clinic": "Which clinic",
+    "way": "The simple analysis on the left",
+    "clinic": "Which clinic (number)",
 }
 WORKS = {
     False: "twitches do nothing",
     True: "a threshold at 40 twitches",
-}
-CLOCKS = {
-    "none": "left out",
-    "line": "a straight line",
-    "levels": "a level for each visit",
 }
 TRUTH = {
     False: "The truth in this clinic: twitches do nothing.",
@@ -332,17 +338,27 @@ NAIVE = {
     ),
     False: "A simple analysis finds no threshold.",
 }
+ENDS = {
+    True: (
+        "Pain was {change} points lower at the last visit than at the first; chance alone would show that "
+        "{chances}. Those who were better by half had had {threshold} twitches by then (the middle of them)."
+    ),
+    False: "Pain at the last visit was no lower than at the first, beyond chance.",
+}
+"""What the simple analyses say, by whether they announce a threshold."""
 MARKS = {
     "right": "right",
     "wrong": "wrong",
     "careful": "careful: not claimed",
 }
+MARK_HEADS = ("Analysis", "In this clinic")
 LADDER_HEADS = (
     "Turned on",
     "Truth",
-    "Simple: time left out",
-    "Simple: straight line",
-    "Simple: each visit",
+    "First against last",
+    "Curve: time left out",
+    "Curve: straight line",
+    "Curve: each visit",
     "Ours",
 )
 """Notebook 05: a simulated clinic, judged twice; from LESSON to LADDER_HEADS."""

@@ -17,3 +17,8 @@ LABELS = {
 ASSIGNMENTS = {"observed": "as the therapist sees fit", "randomised": "target drawn by lot"}
 EFFECT = "past {threshold}: −{relief} per twitch"
 CURVE = "{assignment},\n{visits} visits, {effect}"
+ALT = {
+    "power": "{axis}, by number of patients in the record. {rows}",
+    "row": "{called}: {shares}.",
+    "point": "{patients} patients {share}",
+}
