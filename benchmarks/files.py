@@ -6,7 +6,8 @@ A million visits as CSV and as Parquet: ours reads them, applies every rule, sor
 before every rating; pandas reads the file and sorts it by patient and visit. Twenty million visits as
 Parquet, those of a patient far apart: ours through DuckDB with a gigabyte for everything; pandas reads, sorts
 and adds the doses up. Each run is a process of its own. Time is processor time of the process and its
-threads; memory is the most it held beyond what it held once its libraries were loaded.
+threads; memory is the most it held (VmHWM of Linux, which begins anew with every program) beyond what it held
+once its libraries were loaded. Repeats alternate: pandas, ours, pandas, ours.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ CAP_MB = 1024
 REPEATS = 3
 
 MEASURE = """
-import json, resource, sys, time
-def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+import json, sys, time
+def most():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
 source, target = sys.argv[1], sys.argv[2]
 {load}
 before, began = most(), time.process_time()
@@ -133,8 +136,10 @@ def million(folder: Path, visits: int) -> list[dict[str, object]]:
     ):
         source = folder / f"{len(rows)}.{kind}"
         write(source, visits, by_patient=True, quoted=quoted)
-        theirs = [run(PANDAS_LOAD, PANDAS_READ.format(kind=kind), source) for _ in range(REPEATS)]
-        ours = [run(OURS_LOAD, OURS_READ, source) for _ in range(REPEATS)]
+        theirs, ours = [], []
+        for _ in range(REPEATS):
+            theirs.append(run(PANDAS_LOAD, PANDAS_READ.format(kind=kind), source))
+            ours.append(run(OURS_LOAD, OURS_READ, source))
         time_ratio = np.median([o["seconds"] for o in ours]) / np.median([t["seconds"] for t in theirs])
         most = max(o["added"] for o in ours)
         rows.append(

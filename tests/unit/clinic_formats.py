@@ -13,13 +13,16 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 import openpyxl
 import pandas as pd
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyreadstat
+from tests.unit.postgres_server import Server
 
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.reading import Reading
@@ -87,6 +90,18 @@ def tidy_as_typed(frame: pd.DataFrame, folder: Path) -> Made:
     return path, None
 
 
+def tidy_csv_packed(frame: pd.DataFrame, folder: Path) -> Made:
+    path = folder / "packed.csv.gz"
+    frame.to_csv(path, index=False, lineterminator="\n", compression={"method": "gzip", "mtime": 0})
+    return path, None
+
+
+def tidy_utf16(frame: pd.DataFrame, folder: Path) -> Made:
+    """As a spreadsheet's "Unicode text"."""
+    frame.to_csv(path := folder / "unicode.txt", index=False, sep="\t", encoding="utf-16")
+    return path, None
+
+
 def tidy_excel(frame: pd.DataFrame, folder: Path) -> Made:
     rows = [
         tuple(frame.columns),
@@ -104,6 +119,27 @@ def tidy_excel_serial_dates(frame: pd.DataFrame, folder: Path) -> Made:
         *(_typed_row(row, tuple(shown.columns)) for row in shown.itertuples(index=False)),
     ]
     return _workbook(folder / "serial.xlsx", {"Visits": rows}), None
+
+
+def sheet_per_month(frame: pd.DataFrame, folder: Path) -> Made:
+    """Courses run from one sheet into the next."""
+    return _split(folder / "months.xlsx", frame, [day[:7] for day in frame["date"]]), None
+
+
+def sheet_per_patient(frame: pd.DataFrame, folder: Path) -> Made:
+    names = frame["patient"].tolist()
+    return _split(folder / "patients.xlsx", frame.drop(columns="patient"), names), None
+
+
+def _split(path: Path, frame: pd.DataFrame, by: Sequence[str]) -> Path:
+    """A sheet for each value, the rows of each as they come."""
+    names = tuple(frame.columns)
+    parts = frame.groupby(list(by), sort=False)
+    sheets = {
+        str(value): [names, *(_typed_row(row, names) for row in part.itertuples(index=False))]
+        for value, part in parts
+    }
+    return _workbook(path, sheets)
 
 
 def _typed_row(row: Row, names: Sequence[str]) -> tuple[object, ...]:
@@ -458,10 +494,31 @@ def duckdb_query(frame: pd.DataFrame, folder: Path) -> Made:
     return f"duckdb:///{path}?query=SELECT * FROM visits ORDER BY patient, visit", None
 
 
+def postgres_query(frame: pd.DataFrame, server: Server) -> str:
+    """Fill a table of a running server; return the link that asks for it."""
+    where = {"host": "127.0.0.1", "port": server.port, "user": server.user, "password": server.password}
+    with psycopg.connect(dbname="postgres", **where) as connection:  # type: ignore[arg-type]
+        connection.execute(
+            "CREATE TABLE clinic (n serial, patient text, visit int, date date, pain numeric(4, 1),"
+            " twitches int, sought bool, age int, sex text, region text, therapist text, stop_reason text)"
+        )
+        table = _arrow(frame)
+        names = table.column_names
+        places = ", ".join(["%s"] * len(names))
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO clinic ({', '.join(names)}) VALUES ({places})".encode(),
+                [tuple(row.values()) for row in table.to_pylist()],
+            )
+    who = f"{server.user}:{quote(server.password, safe='')}@127.0.0.1:{server.port}"
+    return f"postgresql://{who}/postgres?query=SELECT {', '.join(names)} FROM clinic ORDER BY n"
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Path], Made]] = {
     made.__name__: made
     for made in (
-        tidy_csv, tidy_tsv, tidy_semicolon_day_first, tidy_as_typed, tidy_excel, tidy_excel_serial_dates,
+        tidy_csv, tidy_tsv, tidy_csv_packed, tidy_utf16, tidy_semicolon_day_first, tidy_as_typed, tidy_excel,
+        tidy_excel_serial_dates, sheet_per_month, sheet_per_patient,
         wide_csv, wide_csv_from_r, wide_excel, wide_excel_merged, wide_csv_two_rows, sheet_per_measure,
         sheet_per_visit, redcap_raw, redcap_repeating, redcap_labels, spss, spss_wide, stata, sas_transport,
         sas, parquet, duckdb_query,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.unit.clinic_formats import FORMATS, clinic
+from tests.unit import postgres_server
+from tests.unit.clinic_formats import FORMATS, clinic, postgres_query
 
 from tpr_outcomes.analysis import evaluate
 from tpr_outcomes.cohort.visits import Visits, read_visits
@@ -60,3 +62,17 @@ def test_the_same_clinic_in_every_format(tmp_path: Path, tidy: Visits, verdict: 
     beside = TOLD_BESIDE.get(name, Counter())
     assert warnings(visits) == warnings(tidy) + beside
     assert without_source(visits, beside=beside.total()) == verdict
+
+
+def test_the_same_clinic_from_a_postgresql_server(tidy: Visits, verdict: str) -> None:
+    programs = postgres_server.programs()
+    if programs is None:
+        message = "no PostgreSQL server on this machine (on Debian: apt-get install postgresql)"
+        if os.environ.get("TPR_REQUIRE_POSTGRES"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with postgres_server.running(programs) as server:
+        visits = read_visits(postgres_query(clinic(), server))
+    pd.testing.assert_frame_equal(visits.table, tidy.table)
+    assert warnings(visits) == warnings(tidy)
+    assert without_source(visits, beside=0) == verdict

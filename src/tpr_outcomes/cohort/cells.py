@@ -117,7 +117,7 @@ def read_cells(
         When ``columns`` names a column the source does not have.
     """
     settled = reading or Reading()
-    where, doubled = (raw.by_role, {}) if raw.roles else find_columns(raw.header, columns)
+    where, doubled = (raw.by_role, {}) if raw.roles else find_columns(raw.header, columns, said=raw.said)
     text = {name: raw.cells[index] for name, index in where.items()}
     blank = {name: says_nothing(cells, settled.missing) for name, cells in text.items()}
     numbers: dict[str, Floats] = {}
@@ -204,9 +204,24 @@ def each_text(cells: Texts, function: Callable[[str], object], kind: type) -> np
 
 
 def find_columns(
-    header: tuple[str, ...], columns: Mapping[str, str], names: Sequence[str] = CANONICAL
+    header: tuple[str, ...],
+    columns: Mapping[str, str],
+    names: Sequence[str] = CANONICAL,
+    *,
+    said: Sequence[str] = (),
 ) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
     """Match our names to columns: as the map says, else by our own name.
+
+    Parameters
+    ----------
+    header : tuple of str
+        Names of the columns.
+    columns : mapping of str to str
+        Canonical name to the user's name.
+    names : sequence of str
+        Canonical names looked for.
+    said : sequence of str
+        Names that may be repeated where the map names a column that is not there; all unless given.
 
     Returns
     -------
@@ -227,7 +242,9 @@ def find_columns(
         hits = [i for i, text in enumerate(header) if text == user_name.strip()]
         hits = hits or [i for i, text in enumerate(plain) if text and text == plain_name(user_name)]
         if not hits:
-            near = difflib.get_close_matches(user_name.strip(), [text for text in header if text], n=1)
+            near = difflib.get_close_matches(
+                user_name.strip(), [text for text in said or header if text], n=1
+            )
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise PlanError(
                 f"The column map says {name} is the column {user_name!r}; the file has no such column.{hint}"

@@ -214,17 +214,17 @@ def check_source(
     mapping = columns if isinstance(columns, Columns) else Columns(columns or {})
     raw = arrange(read_any(source, sheet=sheet, columns=mapping), mapping)
     record = read_cells(raw, columns=mapping.mapping, scale=chosen, reading=mapping.reading)
-    header = record.raw.header
     guess: dict[str, str] = {}
     for index in record.unknown:
-        name = nearest_known(header[index]) if header[index] else None
+        said = record.raw.said_name(index)
+        name = nearest_known(said) if said else None
         if name is not None and name not in record.where:
-            guess.setdefault(name, header[index])
+            guess.setdefault(name, said)
     report = CheckReport(
         problems=find_problems(record),
         n_rows=record.raw.n_rows,
         n_patients=record.n_patients,
-        columns={name: header[index] for name, index in record.where.items()},
+        columns={name: record.raw.named(index) for name, index in record.where.items()},
         guess=guess,
         layout=record.raw.layout,
     )

@@ -103,7 +103,7 @@ def deidentify(
             keys = [key for key in schema.names if key in tables[name]]
             pooled |= {f"{name}.{key}": _changed(table, tables[name], key) for key in keys}
     tables = {name: _named(table, codes) for name, table in tables.items()}
-    dropped = tuple(cells.raw.header[i] for i in cells.unknown)
+    dropped = tuple(cells.raw.named(i) for i in cells.unknown)
     first = visits.groupby("patient", sort=True).first()
     chosen = quasi or tuple(name for name in QUASI if name in first)
     if not chosen:

@@ -8,9 +8,6 @@ from tpr_outcomes.cohort.names import COUNTS, nearest_known, plain_name
 from tpr_outcomes.cohort.problems import Problem, whole
 from tpr_outcomes.cohort.typed_values import to_number
 
-NAME_LENGTH = 40
-"""Characters of a user's column name that are repeated."""
-
 
 def empty_file(record: Record) -> list[Problem]:
     """Find a source with nothing in it."""
@@ -80,7 +77,7 @@ def duplicate_column(record: Record) -> list[Problem]:
         whole(
             record,
             "duplicate_column",
-            f"{len(hits)} columns are called {record.raw.header[hits[0]]}; one was wanted.",
+            f"{len(hits)} columns are called {record.raw.said_name(hits[0]) or 'the same'}; one was wanted.",
             "Rename or delete the others, so that it is clear which one to read.",
             column=hits[1],
         )
@@ -97,11 +94,12 @@ def unknown_column(record: Record) -> list[Problem]:
         name = record.raw.header[index]
         if plain_name(name) in OFFERED:
             continue
-        near = nearest_known(name) if name else None
+        said = record.raw.said_name(index)
+        near = nearest_known(said) if said else None
         hint = (
-            f'If it is {near}, map it: {near} = "{name}".' if near else "Nothing to do if it is not needed."
+            f'If it is {near}, map it: {near} = "{said}".' if near else "Nothing to do if it is not needed."
         )
-        shown = f"Column {name[:NAME_LENGTH]}" if name else "A column without a name"
+        shown = not_known(name, said)
         message = f"{shown} is not one the toolkit knows; it was not read."
         found.append(whole(record, "unknown_column", message, hint, severity="warning", column=index))
     return found
@@ -140,15 +138,15 @@ def encoding_guessed(record: Record) -> list[Problem]:
 
 
 def several_sheets(record: Record) -> list[Problem]:
-    """Find a workbook of which only the first sheet was read."""
+    """Find a workbook of which some sheets were not read."""
     if not record.raw.other_sheets:
         return []
     return [
         whole(
             record,
             "several_sheets",
-            f"The workbook has {record.raw.other_sheets} further sheets; only the first was read.",
-            "Name the sheet to read, or call it Visits.",
+            f"The workbook has {record.raw.other_sheets} further sheets, which were not read.",
+            "Name the sheet to read, or call it Visits; sheets with the same columns are read together.",
             severity="warning",
         )
     ]
@@ -211,5 +209,12 @@ def _lacks_header(record: Record) -> bool:
 
 
 def _unused_names(record: Record) -> list[str]:
-    """Return the names of columns nobody asked for."""
-    return [record.raw.header[index] for index in record.unknown if record.raw.header[index]]
+    """Return the names of columns nobody asked for, those that may be repeated."""
+    return [said for index in record.unknown if (said := record.raw.said_name(index))]
+
+
+def not_known(name: str, said: str) -> str:
+    """Begin a sentence on a column nobody knows: by its name, unless that resembles data."""
+    if not name:
+        return "A column without a name"
+    return f"Column {said}" if said else "A column whose name resembles data, and is not repeated here,"

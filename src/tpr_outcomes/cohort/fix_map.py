@@ -44,11 +44,14 @@ class Candidate:
         Why it may be meant.
     sure : bool
         Whether its name says so and its values fit; one that is not sure is only offered.
+    place : str
+        Where it stands, if its name resembles data and is not repeated; ``column`` is then empty.
     """
 
     column: str
     reason: str
     sure: bool
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Proposal:
     found : dict of str to tuple of Candidate
         For canonical columns not found: what may be meant, best first.
     unused : tuple of str
-        The user's columns nobody asks for.
+        The user's columns nobody asks for; a name that resembles data is not among them, but its place.
     """
 
     kept: dict[str, str]
@@ -99,6 +102,12 @@ class Proposal:
         if len(candidates) > 1 and not alone:
             lines.append(f"# {name}: {len(candidates)} columns may be meant; choose one, or none")
         for candidate in candidates:
+            if candidate.place:
+                lines.append(
+                    f'# {name} = ""  # {candidate.place}? {candidate.reason}; its name resembles data '
+                    "and is not repeated here: write it yourself"
+                )
+                continue
             mark = "" if alone and candidate.sure else "# "
             lines.append(f"{mark}{name} = {_quoted(candidate.column)}  # {candidate.reason}")
         return lines
@@ -117,7 +126,7 @@ def propose_map(record: Record) -> Proposal:
     Proposal
     """
     raw = record.raw
-    kept = {name: raw.header[index] for name, index in record.where.items()}
+    kept = {name: raw.named(index) for name, index in record.where.items()}
     free = [i for i in range(len(raw.header)) if i in record.unknown and raw.header[i]]
     found: dict[str, tuple[Candidate, ...]] = {}
     claimed: set[int] = set()
@@ -132,7 +141,7 @@ def propose_map(record: Record) -> Proposal:
         if candidates:
             found[name] = tuple(candidates)
             claimed |= {i for _, i in ranked}
-    unused = tuple(raw.header[i] for i in free if i not in claimed)
+    unused = tuple(raw.named(i) for i in free if i not in claimed)
     return Proposal(kept, found, unused)
 
 
@@ -155,14 +164,15 @@ def _likeness(name: str, user_name: str) -> tuple[float, str]:
 
 def _candidate(record: Record, name: str, index: int, *, said: str) -> Candidate:
     """Weigh a column: its name, and the share of its values that are possible."""
-    cells = record.raw.cells[index]
+    cells, own = record.raw.cells[index], record.raw.said_name(index)
+    place = "" if own else record.raw.named(index)
     filled = [str(text) for text in cells[~says_nothing(cells)]]
     if not filled:
-        return Candidate(record.raw.header[index], f"{said}, but the column is empty", False)
+        return Candidate(own, f"{said}, but the column is empty", False, place)
     share, wanted = _fit(record.scale, name, filled, decimal_comma=record.raw.decimal_comma)
     fits = f"{100.0 * share:.0f}% of {len(filled):,} filled cells are {wanted}"
     sure = share >= (REPEATED if name == "patient" else FITS) and not said.startswith("its name resembles")
-    return Candidate(record.raw.header[index], f"{said}; {fits}", sure)
+    return Candidate(own, f"{said}; {fits}", sure and not place, place)
 
 
 def _fit(scale: Scale, name: str, filled: Sequence[str], *, decimal_comma: bool) -> tuple[float, str]:

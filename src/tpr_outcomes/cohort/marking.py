@@ -41,9 +41,11 @@ CREATOR = "tpr-outcomes check"
 _SHEET_CELL = re.compile(r"sheet (?P<sheet>.+), cell (?P<column>[A-Z]{1,3})(?P<row>\d+)")
 _SHEET_ROW = re.compile(r"sheet (?P<sheet>.+), row (?P<row>\d+)")
 _LINE = re.compile(
-    r"(?:(?P<table>sites|diary|events|patients), )?(?:line|row) (?P<row>\d+)(?:, column (?P<column>.+))?"
+    r"(?:(?P<table>sites|diary|events|patients|scores), )?(?:line|row) (?P<row>\d+)"
+    r"(?:, column (?P<column>.+))?"
 )
-_COLUMN = re.compile(r"(?:(?P<table>sites|diary|events|patients), )?column (?P<column>.+)")
+_NUMBERED = re.compile(r"no\. (\d+)")
+_COLUMN = re.compile(r"(?:(?P<table>sites|diary|events|patients|scores), )?column (?P<column>.+)")
 _FILLS = {"error": "FFF4B6B0", "warning": "FFFBE3A3", "note": "FFD5E3F5"}
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 _HEADS = ("severity", "where", "rule", "what", "what to do")
@@ -152,9 +154,9 @@ def _place(problem: Problem, grids: Sequence[Grid]) -> Place | None:
     """Find the cell a problem is addressed to; None for the source as a whole."""
     address, known = problem.address, {grid.title: grid for grid in grids}
     if match := _SHEET_CELL.fullmatch(address):
-        found = match["sheet"], int(match["row"]), column_index_from_string(match["column"])
+        found = _title(match["sheet"], grids), int(match["row"]), column_index_from_string(match["column"])
     elif match := _SHEET_ROW.fullmatch(address):
-        found = match["sheet"], int(match["row"]), 0
+        found = _title(match["sheet"], grids), int(match["row"]), 0
     elif match := _LINE.fullmatch(address) or _COLUMN.fullmatch(address):
         parts = match.groupdict()
         title = parts["table"] or next(iter(known), "")
@@ -167,6 +169,15 @@ def _place(problem: Problem, grids: Sequence[Grid]) -> Place | None:
         return None
     inside = found[0] in known and found[1] <= ROW_LIMIT and found[2] <= COLUMN_LIMIT
     return found if inside else None
+
+
+def _title(sheet: str, grids: Sequence[Grid]) -> str:
+    """Title of a sheet that an address names, or counts where its name is not repeated."""
+    match = _NUMBERED.fullmatch(sheet)
+    if match is None or sheet in {grid.title for grid in grids}:
+        return sheet
+    at = int(match[1]) - 1
+    return grids[at].title if at < len(grids) else ""
 
 
 def _column(grid: Grid, name: str) -> int:

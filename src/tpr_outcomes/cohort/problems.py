@@ -31,7 +31,8 @@ class Problem:
     address : str
         Place in the user's own file, for example ``"line 14, column pain"``.
     column : str
-        The user's name of the column, or an empty string.
+        The user's name of the column, or an empty string: also where the name resembles data and is not
+        repeated (:mod:`~tpr_outcomes.cohort.said_names`).
     seen : str
         A number or short token; never an identifier and never free text.
     message : str
@@ -121,7 +122,7 @@ def whole(
     Problem
         Addressed to the source or to the column.
     """
-    name = "" if column is None else record.raw.header[column]
+    name = "" if column is None else record.raw.said_name(column)
     return Problem(rule, severity, record.raw.address(column=column), name, "", message, remedy)
 
 

@@ -99,6 +99,13 @@ class RawTable:
         Address, reason and rule of each row of the user's tables that became no row here.
     clashes : tuple of Clash
         Entries of a visit that has another of the same kind.
+    said : tuple of str
+        Names of the columns as they may be repeated; an empty text for one that is not. Empty where nobody
+        has looked at the names yet (:mod:`~tpr_outcomes.cohort.said_names`).
+    sheet_number : int
+        Place of the sheet in its workbook, from 1; 0 for other kinds.
+    sheet_said : bool
+        Whether the sheet's name may be repeated.
     """
 
     kind: str
@@ -122,6 +129,9 @@ class RawTable:
     origin: tuple[Origin, ...] = ()
     unused: tuple[tuple[str, str, str], ...] = ()
     clashes: tuple[Clash, ...] = ()
+    said: tuple[str, ...] = ()
+    sheet_number: int = 0
+    sheet_said: bool = True
 
     @property
     def n_rows(self) -> int:
@@ -147,7 +157,7 @@ class RawTable:
         if self.origin:
             return self._own_address(row, column)
         if self.kind == "excel":
-            place = f"sheet {self.sheet}"
+            place = f"sheet {self.sheet_name}"
             if column is not None:
                 return f"{place}, cell {letters(column)}{self.header_row if row is None else row}"
             return place if row is None else f"{place}, row {row}"
@@ -155,7 +165,7 @@ class RawTable:
         if row is not None:
             parts.append(f"{'line' if self.kind == 'csv' else 'row'} {row}")
         if column is not None:
-            parts.append(f"column {self.header[column] or column + 1}")
+            parts.append(f"column {self.said_name(column) or column + 1}")
         return ", ".join(parts) or ("table" if self.kind == "frame" else "file")
 
     def _own_address(self, row: int | None, column: int | None) -> str:
@@ -173,6 +183,36 @@ class RawTable:
         i = row - 1
         own = int(where.column[i])
         return self.tables[int(where.table[i])].address(int(where.row[i]), own if own >= 0 else None)
+
+    @property
+    def sheet_name(self) -> str:
+        """Name of the sheet as it may be repeated, else its number: ``"no. 3"``."""
+        return self.sheet if self.sheet_said else f"no. {self.sheet_number}"
+
+    def said_name(self, column: int) -> str:
+        """Return the name of a column where it may be repeated, else an empty text.
+
+        Parameters
+        ----------
+        column : int
+            Index into ``header``.
+        """
+        return self.said[column] if self.said else self.header[column]
+
+    def named(self, column: int) -> str:
+        """Return the name of a column, or where it stands if its name is not repeated or it has none.
+
+        Parameters
+        ----------
+        column : int
+            Index into ``header``.
+
+        Returns
+        -------
+        str
+            For example ``"pain_v3"``, ``"column 8"`` or, of a sheet, ``"column H"``.
+        """
+        return self.said_name(column) or f"column {letters(column) if self.kind == 'excel' else column + 1}"
 
     @property
     def by_role(self) -> dict[str, int]:
@@ -197,13 +237,13 @@ class RawTable:
         Returns
         -------
         str
-            For example ``"pain_v3"`` where the header here is ``"pain"``.
+            For example ``"pain_v3"`` where the header here is ``"pain"``; empty where it is not repeated.
         """
         if not self.origin:
-            return self.header[column]
+            return self.said_name(column)
         where = self.origin[column]
         own = int(where.column[row - 1])
-        return self.tables[int(where.table[row - 1])].header[own] if own >= 0 else self.header[column]
+        return self.tables[int(where.table[row - 1])].said_name(own) if own >= 0 else self.said_name(column)
 
 
 def texts(values: list[str]) -> Texts:

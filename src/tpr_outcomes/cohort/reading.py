@@ -13,11 +13,13 @@ from tpr_outcomes.errors import PlanError
 
 FORMATS = ("tidy", "wide", "redcap")
 DATE_ORDERS = ("day first", "month first")
+SHEETS = ("first", "stack", "patient", "therapist")
 _CHOICES = {
     "format": FORMATS,
     "dates": DATE_ORDERS,
     "decimals": ("comma", "point"),
     "ranges": ("lower", "middle", "upper"),
+    "sheets": SHEETS,
 }
 _LISTS = ("missing", "add")
 _ADDABLE = ("twitches", *COUNTS)
@@ -47,6 +49,9 @@ class Reading:
         How many rows the column names take; 0 to find it.
     dictionary : str
         Path of the REDCap data dictionary, or empty.
+    sheets : {"", "first", "stack", "patient", "therapist"}
+        How several sheets of a workbook belong together: only the first is read; those with the same columns
+        stand one below the other; and what the name of each sheet says.
     """
 
     format: str = ""
@@ -58,6 +63,7 @@ class Reading:
     header_row: int = 0
     header_rows: int = 0
     dictionary: str = ""
+    sheets: str = ""
 
     @classmethod
     def checked(cls, settings: Mapping[str, object], *, folder: Path | None = None) -> Self:

@@ -200,7 +200,7 @@ def _clashes(plan: Plan, piece: Piece, filled: Ints, who: list[Ints], keys: Ints
         Clash(
             piece.role,
             table.address(int(table.rows[rows[i]]), column),
-            table.header[column],
+            table.said_name(column),
             table.address(int(table.rows[rows[first[back[i]]]]), column),
             int(np.searchsorted(keys, key[i])) + 1,
         )
@@ -285,6 +285,7 @@ def _table(
     header = [_span(plan.tables, ends[role]) or role for role in columns]
     origins = [Origin(c.table, c.row, c.column) for c in columns.values()]
     blank = texts([""] * n)
+    said = [name if plan.tables[table].said_name(index) else "" for name, table, index in unknown]
     for name, table, index in unknown:
         header.append(name)
         constant = [np.broadcast_to(np.int64(v), n) for v in (table, plan.tables[table].header_row, index)]
@@ -299,6 +300,7 @@ def _table(
         layout=layout,
         guess=tuple(guess),
         roles=(*columns, *("" for _ in unknown)),
+        said=(*header[: len(columns)], *said),
         tables=plan.tables,
         origin=tuple(origins),
     )

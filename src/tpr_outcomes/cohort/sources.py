@@ -270,14 +270,15 @@ def _read_sheets(content: bytes, columns: Columns, *, sheet: str | None) -> tupl
 
 def _read_one_sheet(book: CalamineWorkbook, name: str, columns: Columns, **facts: Any) -> RawTable:
     """Read one sheet of a workbook; a sheet that holds a drawing holds nothing."""
+    number = book.sheet_names.index(name) + 1
     try:
         sheet = book.get_sheet_by_name(name)
     except WorksheetNotFound:
-        return assemble([], columns, kind="excel", sheet=name, **facts)
+        return assemble([], columns, kind="excel", sheet=name, sheet_number=number, **facts)
     values = sheet.to_python(skip_empty_area=False)
-    rows = [(number, [as_text(cell) for cell in row]) for number, row in enumerate(values, start=1)]
+    rows = [(at, [as_text(cell) for cell in row]) for at, row in enumerate(values, start=1)]
     merged = sheet.merged_cell_ranges or ()
-    return assemble(rows, columns, kind="excel", merged=merged, sheet=name, **facts)
+    return assemble(rows, columns, kind="excel", merged=merged, sheet=name, sheet_number=number, **facts)
 
 
 def sheet_names(source: str | Path | FileContent | pd.DataFrame) -> tuple[str, ...]:

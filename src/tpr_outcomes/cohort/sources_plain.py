@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import pandas as pd
 from tpr_outcomes.cohort.coded import Texts, from_codes
 
 _BLOCK = 1 << 22
+_PIECE = 1 << 24
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 
 
@@ -49,40 +51,69 @@ def split_plain(content: bytes, delimiter: str) -> tuple[list[str], list[Texts]]
         return None
     if not _one_record_a_line(unquoted, ord(delimiter), len(header) - 1):
         return None
-    frame = pd.read_csv(
-        io.BytesIO(unquoted),
-        sep=delimiter,
-        header=None,  # the names stay in as texts, so that no column looks like numbers to the parser
-        names=list(range(len(header))),
-        index_col=False,
-        dtype="category",
-        na_filter=False,
-        quoting=csv.QUOTE_NONE,
-        skip_blank_lines=False,
-        encoding="utf-8",
-        engine="c",
-    )
-    columns = [_column(frame[i]) for i in frame]
-    whole = [column for column in columns if column is not None]
-    return ([name.strip() for name in header], whole) if len(whole) == len(columns) else None
+    columns = [_Merged() for _ in header]
+    for piece in _pieces(unquoted, end + 1):
+        frame = pd.read_csv(
+            io.BytesIO(piece),
+            sep=delimiter,
+            header=None,  # the names stay in as texts, so that no column looks like numbers to the parser
+            names=list(range(len(header))),
+            index_col=False,
+            dtype="category",
+            na_filter=False,
+            quoting=csv.QUOTE_NONE,
+            skip_blank_lines=False,
+            encoding="utf-8",
+            engine="c",
+            low_memory=False,  # its own pieces are so small that putting them together costs most
+        )
+        for i, column in enumerate(columns):
+            if not column.take(frame[i]):
+                return None
+    return [name.strip() for name in header], [column.texts() for column in columns]
 
 
-def _column(column: pd.Series[Any]) -> Texts | None:
-    """Turn a category column, its name on top, into stripped texts, those that become equal merged.
+def _pieces(content: bytes, start: int) -> Iterator[bytes]:
+    """Yield whole lines, a few megabytes at a time, each time below the line of names."""
+    names = content[:start]
+    while start < len(content):
+        end = content.find(b"\n", min(start + _PIECE, len(content) - 1)) + 1 or len(content)
+        yield names + content[start:end]
+        start = end
 
-    None where the parser took the texts for numbers: ``007`` would no longer differ from ``7``.
-    """
-    categories = list(column.cat.categories)
-    if not all(isinstance(text, str) for text in categories):
-        return None
-    codes = column.cat.codes.to_numpy().astype(np.int32)
-    name, codes = int(codes[0]), codes[1:]
-    if not (codes == name).any():
-        del categories[name]
-        codes = codes - (codes > name).astype(np.int32)
-    texts = np.array([text.strip() for text in categories], dtype=object)
-    merged, different = pd.factorize(texts)
-    return from_codes(codes if different.size == texts.size else merged.astype(np.int32)[codes], different)
+
+class _Merged:
+    """One column put together from pieces: stripped texts, each different one once."""
+
+    def __init__(self) -> None:
+        """Begin without any cell."""
+        self.known: dict[str, int] = {}
+        self.codes: list[npt.NDArray[np.int32]] = []
+
+    def take(self, piece: pd.Series[Any]) -> bool:
+        """Add a piece, without the name on top of it.
+
+        False where the parser took the texts for numbers: ``007`` would no longer differ from ``7``.
+        """
+        index, codes = piece.cat.categories, piece.cat.codes.to_numpy()
+        if not (isinstance(index.dtype, pd.StringDtype) or pd.api.types.infer_dtype(index) == "string"):
+            return False
+        texts = index.to_numpy(dtype=object).tolist()
+        name, codes = int(codes[0]), codes[1:]
+        if not (codes == name).any():
+            del texts[name]
+            codes = codes.astype(np.int32)
+            codes -= codes > name
+        known = self.known
+        place = [known.setdefault(text.strip(), len(known)) for text in texts]
+        self.codes.append(np.array(place, dtype=np.int32)[codes])
+        return True
+
+    def texts(self) -> Texts:
+        """Return the whole column."""
+        codes = np.concatenate(self.codes)
+        self.codes.clear()
+        return from_codes(codes, np.array(list(self.known), dtype=object))
 
 
 def _without_quotes(content: bytes, delimiter: int) -> bytes | None:
@@ -95,16 +126,21 @@ def _without_quotes(content: bytes, delimiter: int) -> bytes | None:
     marks = np.flatnonzero(signs == _QUOTE)
     if marks.size % 2:
         return None
+    if not _in_pairs(signs, delimiter):
+        return None
     opening, closing = marks[::2], marks[1::2]
     before = signs[np.maximum(opening - 1, 0)]
     after = signs[np.minimum(closing + 1, signs.size - 1)]
     opens = (before == delimiter) | (before == _NEWLINE) | (opening == 0)
     closes = (after == delimiter) | (after == _NEWLINE) | (after == _RETURN) | (closing + 1 == signs.size)
-    apart = np.flatnonzero((signs == delimiter) | (signs == _NEWLINE))
-    inside = np.searchsorted(apart, closing) - np.searchsorted(apart, opening)
-    if not (opens.all() and closes.all()) or inside.any():
-        return None
-    return content.replace(b'"', b"")
+    return content.replace(b'"', b"") if opens.all() and closes.all() else None
+
+
+def _in_pairs(signs: npt.NDArray[np.uint8], delimiter: int) -> bool:
+    """Tell whether no separator and no line end stands between a mark that opens and the one that closes."""
+    told = signs[(signs == _QUOTE) | (signs == delimiter) | (signs == _NEWLINE)]
+    marks = np.flatnonzero(told == _QUOTE)
+    return bool((marks[1::2] - marks[::2] == 1).all())
 
 
 def _one_record_a_line(content: bytes, delimiter: int, wanted: int) -> bool:

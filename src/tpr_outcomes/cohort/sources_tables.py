@@ -140,12 +140,12 @@ def from_arrow(table: Any, *, kind: str, sha256: str, first_row: int = 1) -> Raw
         When a column holds lists, structures or bytes that are no text.
     """
     header = tuple(str(name).strip() for name in table.column_names)
-    cells = tuple(_arrow_texts(table.column(i), header[i]) for i in range(len(header)))
+    cells = tuple(_arrow_texts(table.column(i), i + 1) for i in range(len(header)))
     rows = np.arange(first_row, first_row + table.num_rows, dtype=np.int64)
     return drop_empty(header, cells, rows, kind=kind, sha256=sha256 or _digest(header, cells))
 
 
-def _arrow_texts(column: Any, name: str) -> Texts:
+def _arrow_texts(column: Any, number: int) -> Texts:
     """Turn one Arrow column into texts, each different value once."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -155,7 +155,8 @@ def _arrow_texts(column: Any, name: str) -> Texts:
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_nested(kind):
         raise SourceError(
-            f"Column {name[:40]} holds lists or structures; leave it out, or write one value a row."
+            f"Column {number} (counted from 1) holds lists or structures; leave it out, or write "
+            "one value a row."
         )
     try:
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
@@ -165,7 +166,7 @@ def _arrow_texts(column: Any, name: str) -> Texts:
             column = pc.floor_temporal(local, unit="day").cast(pa.date32())
     except pa.ArrowException as error:
         raise SourceError(
-            f"Column {name[:40]} holds bytes that are no text, or dates out of range."
+            f"Column {number} (counted from 1) holds bytes that are no text, or dates out of range."
         ) from error
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):  # no chunk at all

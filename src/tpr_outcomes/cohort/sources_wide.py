@@ -269,7 +269,7 @@ def _sentence(
 ) -> str:
     """Say how the table was understood."""
     parts = []
-    where = [f" ({table.sheet})" if len(tables) > 1 else "" for table in tables]
+    where = [f" ({table.sheet_name})" if len(tables) > 1 else "" for table in tables]
     for role in (*MEASURED_ROLES, *PER_PATIENT[1:]):
         names = [tables[f.table].header[f.column] + where[f.table] for f in found if f.role == role]
         if names:

@@ -179,7 +179,7 @@ def read_table_cells(
     PlanError
         When ``columns`` names a column the source does not have.
     """
-    where, doubled = find_columns(raw.header, columns, schema.names)
+    where, doubled = find_columns(raw.header, columns, schema.names, said=raw.said)
     text = {name: raw.cells[index] for name, index in where.items()}
     blank = {name: says_nothing(cells, reading.missing) for name, cells in text.items()}
     if "what" in text:  # "none" is an answer; only nothing is blank

@@ -82,10 +82,11 @@ def unknown_column(table: TableCells) -> list[Problem]:
         name = table.cells.raw.header[index]
         if plain_name(name) in KEPT.get(table.schema.name, ()):
             continue
-        shown = f"Column {name[: file_rules.NAME_LENGTH]}" if name else "A column without a name"
-        near = _near(table, name)
+        said = table.cells.raw.said_name(index)
+        shown = file_rules.not_known(name, said)
+        near = _near(table, said)
         remedy = (
-            f'If it is {near}, map it: {near} = "{name}".' if near else "Nothing to do if it is not needed."
+            f'If it is {near}, map it: {near} = "{said}".' if near else "Nothing to do if it is not needed."
         )
         message = f"{shown} is not one the table of {table.schema.name} has; it was not read."
         found.append(whole(table.cells, "unknown_column", message, remedy, severity="warning", column=index))

@@ -18,9 +18,11 @@ import pandas as pd
 
 from tpr_outcomes.cohort.checking import CheckReport, check_source, complaint
 from tpr_outcomes.cohort.columns import Columns
+from tpr_outcomes.cohort.fields import KEPT
 from tpr_outcomes.cohort.opening import GZIP
 from tpr_outcomes.cohort.problems import Problem
 from tpr_outcomes.cohort.record import Record
+from tpr_outcomes.cohort.said_names import with_said_names
 from tpr_outcomes.cohort.scales import Scale
 from tpr_outcomes.cohort.schemas import SCHEMAS
 from tpr_outcomes.cohort.sources import (
@@ -204,10 +206,12 @@ def _read_table(
         remedy = f"Nothing to do if there is none; else write {schema.row} per row."
         message = f"The table of {name} is empty; it was not used."
         return None, (Problem("empty_table", "warning", f"{name}, {raw.address()}", "", "", message, remedy),)
+    mapped = columns.tables.get(name, {})
+    raw = with_said_names(raw, mapping=mapped, names=(*schema.names, *KEPT.get(name, ())))
     table = read_table_cells(
         raw,
         schema,
-        columns=columns.tables.get(name, {}),
+        columns=mapped,
         reading=columns.reading,
         links=links or _NO_LINKS,
     )

@@ -331,7 +331,7 @@ def build_visits(record: Record, *, rated: Rated, problems: tuple[Problem, ...])
     }
     table |= _words(record, order)
     return Visits(
-        pd.DataFrame(table),
+        pd.DataFrame(table, copy=False),  # its columns were made here and belong to nobody else
         scale=record.scale,
         rated=rated,
         source=Source(

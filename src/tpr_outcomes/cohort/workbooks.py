@@ -25,6 +25,7 @@ MOST_CELLS = 20_000_000
 MOST_PARTS = 10_000
 
 _BLOCK = 1 << 20
+_UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 _HEADER = 30  # bytes of a member's own header before its name
 _ZIP = b"PK\x03\x04"
 _REFERENCE = re.compile(rb'\br="([A-Za-z]{1,8})(\d{1,20})"')
@@ -99,9 +100,22 @@ def with_errors_as_text(content: bytes) -> bytes:
     -------
     bytes
         The same workbook where no formula failed, and for kinds other than .xlsx and .xlsm.
+
+    Raises
+    ------
+    SourceError
+        When a part does not unpack to what the archive says it holds.
     """
     if not content.startswith(b"PK"):
         return content
+    try:
+        return _with_errors_as_text(content)
+    except _UNPACKING as error:
+        raise SourceError(DAMAGED) from error
+
+
+def _with_errors_as_text(content: bytes) -> bytes:
+    """Do so, and fail as the archive does."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         sheets = {m.filename for m in archive.infolist() if _sheet_kind(m.filename) == "xlsx"}
         parts = {m.filename: archive.read(m) for m in archive.infolist() if m.filename in sheets}
