@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.inference.shrinkage import partial_pool
+from tpr_outcomes.planning.workers import run_in_order
 
 CELLS = [(k, tau) for k in (3, 4, 6, 9) for tau in (0.0, 0.3, 0.8)]
 

@@ -23,8 +23,9 @@ from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.recurrent import andersen_gill, mean_cumulative
 from tpr_outcomes.inference.relapse import analyse_relapse
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.inference.tuneup import analyse_tuneups
+from tpr_outcomes.planning.workers import run_in_order
 
 VISITS, HORIZON = 20, 40.0
 CELLS = [

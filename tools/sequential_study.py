@@ -17,9 +17,10 @@ import pandas as pd
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.estimating import weighted_regression
 from tpr_outcomes.inference.history import History, history, visit_columns
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.inference.sequential import DoseEffect, fit_msm, fit_snmm
 from tpr_outcomes.planning.simulate import get_world, simulate
+from tpr_outcomes.planning.workers import run_in_order
 
 CELLS = [
     *[(world, n, 0.0) for world in ("N3", "N4", "N6", "A-lin") for n in (60, 150, 400)],

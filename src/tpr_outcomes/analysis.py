@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tpr_outcomes.cohort.deidentify import Shared
     from tpr_outcomes.inference.evidence import Evidence
     from tpr_outcomes.planning.self_check import SelfCheck
+    from tpr_outcomes.planning.workers import Workers
     from tpr_outcomes.reporting.results import Evaluation
 
 Dose = Literal["twitches", "insertions", "sites", "sessions"]
@@ -409,7 +410,8 @@ def evaluate(
     seed: int | None = None,
     replicates: int | None = None,
     self_check: int | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
+    checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Ask a record whether it supports a cumulative threshold, and answer all thirty claims.
@@ -422,8 +424,10 @@ def evaluate(
         The plan, its settings, or a TOML file with them.
     seed, replicates, self_check : int, optional
         In place of the plan's.
-    workers : int
-        Processes for the self-check; the numbers do not depend on it.
+    workers : int or str
+        Processes for the self-check, or the address of a Dask scheduler; the numbers do not depend on it.
+    checkpoint : Path, optional
+        File that keeps what the self-check has finished; a run that finds one carries on from it.
     progress : callable, optional
         Called with what is being done and the share done.
 
@@ -435,7 +439,10 @@ def evaluate(
     Raises
     ------
     PlanError
-        When the plan is not valid, contradicts how the record was read, or names a dose it does not hold.
+        When the plan is not valid, contradicts how the record was read, or names a dose it does not hold;
+        when the checkpoint is of another record.
+    WorkersError
+        When workers for the self-check cannot be had or are lost.
     """
     # Imported here so that reading and checking a file need not wait for the engine.
     from threadpoolctl import threadpool_limits
@@ -469,7 +476,9 @@ def evaluate(
             for claim in answer_claims(evidence, decision, told, shown=shown)
         )
         beside = gather_sensitivity(close_scale(visits), evidence, decision) if chosen.sensitivity else None
-        checked = _on_its_like(visits, evidence, chosen, workers, tell) if chosen.self_check else None
+        checked = (
+            _on_its_like(visits, evidence, chosen, workers, checkpoint, tell) if chosen.self_check else None
+        )
     tell("evaluated", 1.0)
     optional = ("self_check", "tables", "file", "about", "sheet")
     unused = {name for name in optional if not getattr(chosen, name)}
@@ -484,7 +493,12 @@ def evaluate(
 
 
 def _on_its_like(
-    visits: Visits, evidence: Evidence, plan: AnalysisPlan, workers: int, tell: Progress
+    visits: Visits,
+    evidence: Evidence,
+    plan: AnalysisPlan,
+    workers: Workers,
+    checkpoint: Path | None,
+    tell: Progress,
 ) -> SelfCheck:
     """Try the procedure on simulated clinics shaped like this one."""
     from tpr_outcomes.planning.self_check import self_check
@@ -495,6 +509,7 @@ def _on_its_like(
         clinics=plan.self_check,
         seed=plan.seed,
         workers=workers,
+        checkpoint=checkpoint,
         progress=lambda done, of: tell("trying it on clinics like this one", 0.1 + 0.9 * done / of),
     )
 

@@ -28,7 +28,7 @@ app = typer.Typer(
     help="Does a clinic's own record support a cumulative twitch threshold: yes, no, or it cannot tell.",
     epilog=(
         "Exit codes: 0 done, 1 unexpected, 2 usage, 3 file, 4 data, 5 plan, 6 output, 7 data set, 8 fit, "
-        "9 notebook, 10 not the same."
+        "9 notebook, 10 not the same, 11 workers, 12 some clinics failed."
     ),
 )
 

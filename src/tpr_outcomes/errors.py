@@ -86,6 +86,18 @@ class DifferenceError(TprError):
     exit_code = 10
 
 
+class WorkersError(TprError):
+    """Those who should do the work cannot be reached, are not alike, or were lost."""
+
+    exit_code = 11
+
+
+class SomeFailedError(TprError):
+    """Of several clinics some could not be judged; the others were, and the list says why."""
+
+    exit_code = 12
+
+
 class TprWarning(UserWarning):
     """Base of the package's warnings."""
 

@@ -129,7 +129,7 @@ def test_a_foreign_checkpoint_is_refused_and_kept(tmp_path: Path, change: dict[s
     assert path.read_text() == before
 
 
-@pytest.mark.parametrize("text", ["", '{"study": "another"}\n'])
+@pytest.mark.parametrize("text", ["patient,visit\n", '{"study": "another"}\n'])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_text(text)

@@ -1,4 +1,4 @@
-"""Randomness by name: same name same numbers, other name other numbers, however the work is split."""
+"""Randomness by name: same name same numbers, other name other numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tpr_outcomes.inference.resample import generator, rademacher, run_in_order
+from tpr_outcomes.inference.resample import generator, rademacher
 
 PINNED = [1728263028, 4055600549, 2001890691]
 PINNED_SIGNS = [-1, 1, 1, 1, -1, 1, -1, -1, -1, -1, 1, 1]
@@ -55,16 +55,3 @@ def test_signs_are_signs_of_both_kinds_and_independent() -> None:
 def test_fewer_replicates_are_the_first_of_more(n: int) -> None:
     few, many = (rademacher(generator(5, "prefix"), b, n) for b in (13, 200))
     np.testing.assert_array_equal(few, many[:13])
-
-
-def _draw(seed: int) -> float:
-    return float(generator(seed, "task").normal())
-
-
-@pytest.mark.parametrize(("workers", "chunk"), [(1, 25), (2, 2)])
-def test_results_do_not_depend_on_who_works(workers: int, chunk: int) -> None:
-    assert list(run_in_order(_draw, range(7), workers=workers, chunk=chunk)) == [_draw(i) for i in range(7)]
-
-
-def test_no_items_no_results() -> None:
-    assert list(run_in_order(_draw, [])) == []

@@ -11,11 +11,13 @@ import typer
 
 from tpr_outcomes.commands.screen import (
     AsJson,
+    Checkpoint,
     ColumnsFile,
     DiaryFile,
     EventsFile,
     PatientsFile,
     PlanFile,
+    Scheduler,
     ScoresFile,
     Sheet,
     SitesFile,
@@ -27,6 +29,7 @@ from tpr_outcomes.commands.screen import (
     say_warnings,
     show_table,
     tables_given,
+    who_works,
 )
 
 
@@ -45,6 +48,8 @@ def evaluate(
         int | None, typer.Option("--self-check", help="Try the test on so many simulated clinics like yours.")
     ] = None,
     workers: Workers = 1,
+    scheduler: Scheduler = None,
+    checkpoint: Checkpoint = None,
     sites: SitesFile = None,
     diary: DiaryFile = None,
     events: EventsFile = None,
@@ -54,16 +59,20 @@ def evaluate(
 ) -> None:
     """Test the record and write a report: report.html, verdict.json, tables, figures, manifest."""
     from tpr_outcomes import analysis
+    from tpr_outcomes.planning.workers import require_reachable
     from tpr_outcomes.reporting.bundle import left_undone, write_report
     from tpr_outcomes.reporting.folder import require_writable
     from tpr_outcomes.reporting.pdf import find_browser
 
     require_writable(out)
+    who = who_works(workers, scheduler)
     if pdf:
         find_browser()
     settings = analysis.AnalysisPlan.load(
         plan, dose=dose, seed=seed, replicates=replicates, self_check=self_check
     )
+    if settings.self_check:
+        require_reachable(who)
     with progress_bar() as tell:
         tell("reading", 0.0)
         tables = tables_given(sites, diary, events, patients, scores)
@@ -71,7 +80,11 @@ def evaluate(
             source, settings, columns=columns_map(columns), sheet=sheet, tables=tables
         )
         result = analysis.evaluate(
-            record, settings, workers=workers, progress=lambda what, share: tell(what, 0.1 + 0.3 * share)
+            record,
+            settings,
+            workers=who,
+            checkpoint=checkpoint,
+            progress=lambda what, share: tell(what, 0.1 + 0.3 * share),
         )
         page = write_report(result, out, pdf=pdf, progress=lambda what, share: tell(what, 0.4 + 0.6 * share))
     say_warnings(record, source)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tpr_outcomes.cohort.links import shown
-from tpr_outcomes.errors import TprError
+from tpr_outcomes.errors import PlanError, TprError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,10 +59,31 @@ EventsFile = Annotated[
 PatientsFile = Annotated[Path | None, typer.Option("--patients", help="Table of patients.")]
 Sheet = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook.")]
 Workers = Annotated[int, typer.Option("--workers", help="Processes; the numbers do not depend on it.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Address of a Dask scheduler, tcp://host:8786, in place of processes."),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="File that keeps the self-check's finished clinics, to carry on from."),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")]
 StudyFolder = Annotated[Path, typer.Option("--out", help="Folder for tables and study.json.")]
 Bootstrap = Annotated[int, typer.Option("--bootstrap", help="Bootstrap replicates inside each verdict.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def who_works(workers: int, scheduler: str | None) -> int | str:
+    """Return who is to work: a number of processes, or a scheduler; refused where both were given."""
+    from tpr_outcomes.planning.workers import require_workers
+
+    if scheduler is not None and workers != 1:
+        raise PlanError(
+            "workers and scheduler were both given; the cluster has workers of its own. Leave one out."
+        )
+    chosen = workers if scheduler is None else scheduler
+    require_workers(chosen)
+    return chosen
 
 
 def columns_map(path: Path | None) -> Columns | None:

@@ -9,12 +9,14 @@ import typer
 
 from tpr_outcomes.commands.screen import (
     Bootstrap,
+    Scheduler,
     Seed,
     StudyFolder,
     Workers,
     cells_of,
     progress_bar,
     show_table,
+    who_works,
 )
 from tpr_outcomes.errors import OutputError
 
@@ -58,6 +60,7 @@ def calibrate(
         str, typer.Option("--patients", help="Patients:clinics, with commas between.")
     ] = "60:500,150:1000,400:500",
     workers: Workers = 1,
+    scheduler: Scheduler = None,
     bootstrap: Bootstrap = 399,
 ) -> None:
     """Measure how often each verdict comes out where the truth is known; carries on where it stopped."""
@@ -70,7 +73,7 @@ def calibrate(
             patients=patients,
             seed=seed,
             bootstrap=bootstrap,
-            workers=workers,
+            workers=who_works(workers, scheduler),
             progress=lambda done, of: tell("judging simulated clinics", done / of),
         )
     shown = ["world", "patients", "clinics", "threshold_supported", "supported_mcse", "supported_high"]
@@ -92,6 +95,7 @@ def power(
     world: Annotated[str, typer.Option("--world", help="How the clinic works, without an effect.")] = "N4",
     clinics: Annotated[int, typer.Option("--clinics", help="Simulated clinics of each kind.")] = 200,
     workers: Workers = 1,
+    scheduler: Scheduler = None,
     bootstrap: Bootstrap = 399,
 ) -> None:
     """How many patients and visits to tell a threshold from a line, from levelling off, from nothing?"""
@@ -110,7 +114,7 @@ def power(
             clinics=clinics,
             seed=seed,
             bootstrap=bootstrap,
-            workers=workers,
+            workers=who_works(workers, scheduler),
             progress=lambda done, of: tell("judging simulated clinics", done / of),
         )
     rows = power_rows(result)

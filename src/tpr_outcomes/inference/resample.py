@@ -7,14 +7,9 @@ or many, in any order and any chunking, and after a killed worker is replaced.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
@@ -55,28 +50,3 @@ def rademacher(rng: np.random.Generator, replicates: int, n: int) -> NDArray[np.
     signs *= 2.0
     signs -= 1.0
     return signs
-
-
-def run_in_order(
-    task: Callable[[T], R], items: Sequence[T], *, workers: int = 1, chunk: int = 25
-) -> Iterator[R]:
-    """Apply ``task`` to every item, in order, on ``workers`` processes.
-
-    Results do not depend on ``workers`` or ``chunk``: each item carries its own seed.
-    """
-    if workers == 1:
-        yield from map(task, items)
-        return
-    from joblib import Parallel, delayed
-
-    groups = [items[i : i + chunk] for i in range(0, len(items), chunk)]
-    parallel = Parallel(n_jobs=workers, return_as="generator")
-    for results in parallel(delayed(_run_group)(task, group) for group in groups):
-        yield from results
-
-
-def _run_group(task: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        return [task(item) for item in items]

@@ -14,7 +14,6 @@ any number of workers, in any order, and after a killed run is resumed from its 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -26,11 +25,12 @@ import pandas as pd
 from tpr_outcomes.cohort.derive import ratings
 from tpr_outcomes.errors import FitError, PlanError
 from tpr_outcomes.inference.evidence import LABELS, TEST_LEVEL, Evidence, decide, gather_evidence
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.models import shapes
 from tpr_outcomes.models.mixed import Covariance
 from tpr_outcomes.models.working import Working, working_model
 from tpr_outcomes.planning.simulate import simulate
+from tpr_outcomes.planning.workers import Checkpoint, Workers, require_workers, run_in_order, study_header
 from tpr_outcomes.planning.worlds import WORLDS
 
 ORACLE_PATIENTS = 4000
@@ -186,7 +186,7 @@ def calibrate(
     sizes: dict[int, int],
     seed: int,
     bootstrap: int = 399,
-    workers: int = 1,
+    workers: Workers = 1,
     checkpoint: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
@@ -202,8 +202,8 @@ def calibrate(
         Seed of the study.
     bootstrap : int
         Multiplier replicates inside each verdict.
-    workers : int
-        Processes; numbers do not depend on it.
+    workers : int or str
+        Processes, or the address of a Dask scheduler; numbers do not depend on it.
     checkpoint : Path, optional
         JSON-lines file of finished replicates; a run that finds one carries on from it.
     progress : callable, optional
@@ -218,55 +218,39 @@ def calibrate(
     ------
     PlanError
         Unknown world, sizes or counts below 1, or a checkpoint of another study.
+    WorkersError
+        When workers cannot be had or are lost; finished replicates are in the checkpoint.
     """
     unknown = [name for name in worlds if name not in WORLDS]
     if unknown:
         raise PlanError(f"Unknown world {', '.join(unknown)}; `tpr simulate --list` names them.")
-    if not sizes or min(sizes) < 1 or min(sizes.values()) < 1 or bootstrap < 1 or workers < 1:
-        raise PlanError("Patients, clinics, bootstrap replicates and workers must all be 1 or more.")
+    if not sizes or min(sizes) < 1 or min(sizes.values()) < 1 or bootstrap < 1:
+        raise PlanError("Patients, clinics and bootstrap replicates must all be 1 or more.")
+    require_workers(workers)
     tasks = [
         Task(world, n, index, bootstrap, seed)
         for world in worlds
         for n, count in sizes.items()
         for index in range(count)
     ]
-    done = _load(checkpoint, seed=seed, bootstrap=bootstrap)
-    todo = [task for task in tasks if (task.world, task.n_patients, task.index) not in done]
-    finished = len(tasks) - len(todo)
-    sink = checkpoint.open("a", encoding="utf-8") if checkpoint else None
-    try:
-        for result in run_in_order(run_replicate, todo, workers=workers):
-            done[result.world, result.n_patients, result.index] = result
-            if sink:
-                sink.write(json.dumps(asdict(result)) + "\n")
-                sink.flush()
-            finished += 1
-            if progress:
-                progress(finished, len(tasks))
-    finally:
-        if sink:
-            sink.close()
-    return pd.DataFrame([asdict(done[task.world, task.n_patients, task.index]) for task in tasks])
+    kept = None if checkpoint is None else _checkpoint(checkpoint, seed=seed, bootstrap=bootstrap)
+    rows = []
+    for result in run_in_order(run_replicate, tasks, workers=workers, checkpoint=kept):
+        rows.append(asdict(result))
+        if progress:
+            progress(len(rows), len(tasks))
+    return pd.DataFrame(rows)
 
 
-def _load(checkpoint: Path | None, *, seed: int, bootstrap: int) -> dict[tuple[str, int, int], Replicate]:
-    """Finished replicates of a checkpoint; a torn last line is dropped, a foreign file refused."""
-    if checkpoint is None:
-        return {}
-    header = {"study": "tpr-outcomes calibrate", "seed": seed, "bootstrap": bootstrap}
-    if not checkpoint.exists():
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_text(json.dumps(header) + "\n", encoding="utf-8")
-        return {}
-    whole = checkpoint.read_text(encoding="utf-8")
-    lines = whole[: whole.rfind("\n") + 1].splitlines()
-    if not lines or json.loads(lines[0]) != header:
-        raise PlanError(
-            "The checkpoint belongs to another study (seed or bootstrap differ); name another file."
-        )
-    checkpoint.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    found = (Replicate(**json.loads(line)) for line in lines[1:])
-    return {(r.world, r.n_patients, r.index): r for r in found}
+def _checkpoint(path: Path, *, seed: int, bootstrap: int) -> Checkpoint[Task, Replicate]:
+    """Finished replicates; further worlds and sizes of the same study may be added to them."""
+    return Checkpoint(
+        path,
+        study_header("calibrate", seed=seed, bootstrap=bootstrap),
+        key=lambda task: {"world": task.world, "n_patients": task.n_patients, "index": task.index},
+        encode=asdict,
+        decode=lambda line: Replicate(**line),
+    )
 
 
 def operating_table(replicates: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,10 @@ false answers. docs/methods/power.md has the formulas and a small table.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import groupby, pairwise
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,10 +20,11 @@ import pandas as pd
 
 from tpr_outcomes.errors import PlanError
 from tpr_outcomes.inference.evidence import THRESHOLD_LEVEL, Evidence, decide, gather_evidence
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.planning.rates import Rate
 from tpr_outcomes.planning.simulate import get_world, simulate
 from tpr_outcomes.planning.truth import Truth
+from tpr_outcomes.planning.workers import Checkpoint, Workers, require_workers, run_in_order, study_header
 from tpr_outcomes.planning.worlds import MODIFIERS
 
 Assignment = Literal["observed", "randomised"]
@@ -195,7 +197,8 @@ def power_grid(
     clinics: int = 200,
     seed: int,
     bootstrap: int = 399,
-    workers: int = 1,
+    workers: Workers = 1,
+    checkpoint: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PowerGrid:
     """Run the procedure over a grid of designs.
@@ -220,8 +223,10 @@ def power_grid(
         0 or larger.
     bootstrap : int
         Multiplier replicates inside each verdict.
-    workers : int
-        Processes; the numbers do not depend on it.
+    workers : int or str
+        Processes, or the address of a Dask scheduler; the numbers do not depend on it.
+    checkpoint : Path, optional
+        JSON-lines file of finished clinics; a run that finds one carries on from it.
     progress : callable, optional
         Called with (done, all).
 
@@ -234,9 +239,13 @@ def power_grid(
     Raises
     ------
     PlanError
-        When there is no such world, twitches work in it, or a number is not possible.
+        When there is no such world, twitches work in it, a number is not possible, or the checkpoint is of
+        another study.
+    WorkersError
+        When workers cannot be had or are lost; finished clinics are in the checkpoint.
     """
-    _require(patients, visits, thresholds, slopes, assignments, clinics, seed, bootstrap, workers)
+    _require(patients, visits, thresholds, slopes, assignments, clinics, seed, bootstrap)
+    require_workers(workers)
     effects: list[tuple[float | None, float]] = [(None, 0.0)]
     effects += [(float(at), float(slope)) for slope in slopes for at in thresholds]
     cells = [
@@ -249,8 +258,20 @@ def power_grid(
     truths = {cell: design(world, cell, target=target) for cell in cells}
     tasks = [(cell, truths[cell], index) for cell in cells for index in range(clinics)]
     counts = {cell: dict.fromkeys(get_args(Question), 0) for cell in cells}
-    answers = run_in_order(partial(_answers, seed, bootstrap), tasks, workers=workers, chunk=10)
-    for done, ((cell, _, _), said) in enumerate(zip(tasks, answers, strict=True), start=1):
+    kept = None
+    if checkpoint is not None:
+        header = study_header("power", seed=seed, bootstrap=bootstrap, world=world, target=target)
+        kept = Checkpoint[tuple[Cell, Truth, int], dict[str, bool]](
+            checkpoint,
+            header,
+            key=lambda task: asdict(task[0]) | {"index": task[2]},
+            encode=lambda said: said,
+            decode=lambda line: {question: line[question] for question in get_args(Question)},
+        )
+    answered = run_in_order(
+        partial(_answers, seed, bootstrap), tasks, workers=workers, chunk=10, checkpoint=kept
+    )
+    for done, ((cell, _, _), said) in enumerate(zip(tasks, answered, strict=True), start=1):
         for question, yes in said.items():
             counts[cell][question] += yes
         if progress:
@@ -315,12 +336,12 @@ def answers(evidence: Evidence) -> dict[str, bool]:
 
 def _require(
     patients: Sequence[int], visits: Sequence[int], thresholds: Sequence[float], slopes: Sequence[float],
-    assignments: Sequence[str], clinics: int, seed: int, bootstrap: int, workers: int,
+    assignments: Sequence[str], clinics: int, seed: int, bootstrap: int,
 ) -> None:  # fmt: skip
     """Refuse impossible numbers, naming each."""
     least = {
         "patients": (patients, 1), "visits": (visits, 2), "clinics": ((clinics,), 1), "seed": ((seed,), 0),
-        "bootstrap": ((bootstrap,), 99), "workers": ((workers,), 1),
+        "bootstrap": ((bootstrap,), 99),
     }  # fmt: skip
     for name, (values, lowest) in least.items():
         _require_some(name, values)

@@ -8,9 +8,11 @@ A parametric bootstrap knows only what was recorded: docs/methods/self-check.md 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,11 +21,12 @@ from numpy.typing import NDArray
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError, PlanError
 from tpr_outcomes.inference.evidence import LABELS, Evidence, decide, gather_evidence
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.models.working import dose_top
 from tpr_outcomes.planning.fitted_clinic import fit_clinic
 from tpr_outcomes.planning.fitted_course import FittedClinic, Hinge, run_fitted, written
 from tpr_outcomes.planning.rates import Rate
+from tpr_outcomes.planning.workers import Checkpoint, Workers, require_workers, run_in_order, study_header
 
 Array = NDArray[np.float64]
 
@@ -192,7 +195,8 @@ def self_check(
     *,
     clinics: int = 200,
     seed: int,
-    workers: int = 1,
+    workers: Workers = 1,
+    checkpoint: Path | None = None,
     thresholds: Sequence[float] | None = None,
     reliefs: Sequence[float] = RELIEFS,
     power_clinics: int | None = None,
@@ -211,8 +215,10 @@ def self_check(
         Simulated clinics in which the dose does nothing.
     seed : int
         0 or larger.
-    workers : int
-        Processes; the numbers do not depend on it.
+    workers : int or str
+        Processes, or the address of a Dask scheduler; the numbers do not depend on it.
+    checkpoint : Path, optional
+        JSON-lines file of finished simulated clinics; a run that finds one carries on from it.
     thresholds : sequence of float, optional
         Recorded doses at which a hinge is tried; by default the quartiles of the positive cumulative
         doses. Those at or past the 95th percentile are left out: past it there is nothing to see.
@@ -234,10 +240,13 @@ def self_check(
     Raises
     ------
     PlanError
-        When a number is not possible; the message names it.
+        When a number is not possible; the message names it. When the checkpoint is of another record.
+    WorkersError
+        When workers cannot be had or are lost; finished clinics are in the checkpoint.
     """
     power_clinics = max(clinics // 2, 1) if power_clinics is None else power_clinics
-    _require(clinics, seed, workers, bootstrap, power_clinics, reliefs, thresholds)
+    require_workers(workers)
+    _require(clinics, seed, bootstrap, power_clinics, reliefs, thresholds)
     try:
         clinic = fit_clinic(visits, evidence)
     except FitError as problem:
@@ -263,7 +272,9 @@ def self_check(
     judge = partial(_judge, clinic, seed, bootstrap)
     counts: list[dict[str, int]] = [dict.fromkeys(LABELS, 0) for _ in settings]
     shapes = []
-    for done, said in enumerate(run_in_order(judge, tasks, workers=workers, chunk=5), start=1):
+    kept = None if checkpoint is None else _checkpoint(checkpoint, clinic, seed=seed, bootstrap=bootstrap)
+    answers = run_in_order(judge, tasks, workers=workers, chunk=5, checkpoint=kept)
+    for done, said in enumerate(answers, start=1):
         counts[said.setting][said.label] += 1
         if said.setting == 0:
             shapes.append(said.shape)
@@ -280,6 +291,48 @@ def self_check(
         bootstrap=bootstrap,
         seed=seed,
     )
+
+
+def _checkpoint(path: Path, clinic: FittedClinic, *, seed: int, bootstrap: int) -> Checkpoint[_Task, _Said]:
+    """Finished clinics of one fitted clinic; further clinics and thresholds may be added to them."""
+
+    def key(task: _Task) -> dict[str, object]:
+        hinge = task.hinge
+        at, slope = (None, 0.0) if hinge is None else (hinge.threshold, hinge.slope)
+        return {"threshold": at, "slope": slope, "setting": task.setting, "index": task.index}
+
+    return Checkpoint(
+        path,
+        study_header("self-check", seed=seed, bootstrap=bootstrap, clinic=digest_of(clinic)),
+        key=key,
+        encode=lambda said: {"label": said.label, "shape": said.shape.tolist()},
+        decode=lambda line: _Said(line["setting"], line["label"], np.array(line["shape"], dtype=np.float64)),
+    )
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 over all numbers and words of a frozen dataclass, those inside it included."""
+    digest = hashlib.sha256()
+
+    def add(part: object) -> None:
+        digest.update(f"{type(part).__name__}:".encode())
+        if is_dataclass(part):
+            for its in fields(part):
+                digest.update(f"{its.name}=".encode())
+                add(getattr(part, its.name))
+        elif isinstance(part, np.ndarray) and part.dtype != object:
+            digest.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
+        elif isinstance(part, np.ndarray | list | tuple):
+            digest.update(f"{len(part)}:".encode())
+            for its in part:
+                add(its)
+        elif isinstance(part, dict):
+            add(tuple(part.items()))
+        else:
+            digest.update(repr(part).encode() + b"\0")
+
+    add(value)
+    return digest.hexdigest()
 
 
 def _judge(clinic: FittedClinic, seed: int, bootstrap: int, task: _Task) -> _Said:
@@ -335,12 +388,12 @@ def _likeness(record: Array, simulated: Array) -> Likeness:
 
 
 def _require(
-    clinics: int, seed: int, workers: int, bootstrap: int, power_clinics: int,
+    clinics: int, seed: int, bootstrap: int, power_clinics: int,
     reliefs: Sequence[float], thresholds: Sequence[float] | None,
 ) -> None:  # fmt: skip
     """Refuse impossible numbers, naming each."""
     at_least = {
-        "clinics": (clinics, 1), "seed": (seed, 0), "workers": (workers, 1), "bootstrap": (bootstrap, 99),
+        "clinics": (clinics, 1), "seed": (seed, 0), "bootstrap": (bootstrap, 99),
         "power_clinics": (power_clinics, 0),
     }  # fmt: skip
     for name, (value, least) in at_least.items():

@@ -22,6 +22,7 @@ from tpr_outcomes.inference.evidence import RULE_NAME, RULE_VERSION
 from tpr_outcomes.planning.operating import calibrate, operating_table
 from tpr_outcomes.planning.power import ASSIGNMENTS, PowerGrid, Question, power_grid
 from tpr_outcomes.planning.rates import Rate
+from tpr_outcomes.planning.workers import Workers
 from tpr_outcomes.planning.worlds import WORLDS, get_world
 from tpr_outcomes.reporting.plots_planning import power_figure
 
@@ -132,7 +133,7 @@ def calibration_study(
     patients: str,
     seed: int,
     bootstrap: int = 399,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Run the procedure in known worlds, and write what came out.
@@ -200,7 +201,7 @@ def power_study(
     clinics: int = 200,
     seed: int,
     bootstrap: int = 399,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: Progress | None = None,
 ) -> PowerGrid:
     """Run a power grid, and write its tables and figure.
@@ -208,6 +209,7 @@ def power_study(
     Parameters
     ----------
     directory : str or Path
+        Folder of the study; one that holds an unfinished run of the same study carries on from it.
     patients, visits, thresholds, slopes : str
         Numbers separated by commas.
     only : {"", "observed", "randomised"}
@@ -233,6 +235,7 @@ def power_study(
         raise PlanError(f"only is {only!r}; it needs to be one of {', '.join(ASSIGNMENTS)}, or left out.")
     assignments = tuple(name for name in ASSIGNMENTS if only in ("", name))
     folder = _folder(directory)
+    kept = folder / CHECKPOINT
     result = power_grid(
         patients=n,
         visits=slots,
@@ -245,6 +248,7 @@ def power_study(
         seed=seed,
         bootstrap=bootstrap,
         workers=workers,
+        checkpoint=kept,
         progress=progress,
     )
     grid: dict[str, Sequence[float]] = {"patients": n, "visits": slots, "thresholds": at, "slopes": relief}
