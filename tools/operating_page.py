@@ -68,6 +68,7 @@ it. The verdict's bound on relief before the threshold is there for it. `convex`
 confounders built to look like a threshold; no record without randomised targets can exclude them, and the
 report says so.
 
+{confirmed}
 ## Worlds with a threshold: how often is it found, and where?
 
 The oracle is the one-sided 5% test with one degree of freedom that knows shape, threshold and covariance and
@@ -81,6 +82,28 @@ interval is judged against their median.
 
 {worlds}
 """
+
+
+CONFIRMED = """## Cells near a limit, again
+
+Cells that had been near a limit (straight lines with few patients, thresholds with 400), with more clinics and a
+seed used for nothing else: [confirmed.csv](calibration/confirmed.csv).
+
+{rows}
+"""
+
+
+def confirmed() -> str:
+    """Repeated cells, where there are any."""
+    path = FOLDER / "confirmed.csv"
+    if not path.exists():
+        return ""
+    columns = {
+        "world": "world", "patients": "patients", "clinics": "clinics", "seed": "seed",
+        "threshold_supported": "supported", "supported_mcse": "MCSE", "supported_high": "upper 95%",
+        "coverage": "coverage", "coverage_mcse": "MCSE ", "coverage_supported": "coverage, supported",
+    }  # fmt: skip
+    return CONFIRMED.format(rows=table(pd.read_csv(path), columns))
 
 
 def page(frame: pd.DataFrame, study: dict[str, object]) -> str:
@@ -107,6 +130,7 @@ def page(frame: pd.DataFrame, study: dict[str, object]) -> str:
         bootstrap=study["bootstrap"],
         note=study.get("note", ""),
         nulls=table(nulls, size),
+        confirmed=confirmed(),
         real=table(real, power),
         worlds="\n".join(lines),
     )
