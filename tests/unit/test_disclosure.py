@@ -11,12 +11,16 @@ import pandas as pd
 import pytest
 
 from tpr_outcomes.analysis import evaluate
+from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import PlanError
 from tpr_outcomes.planning.simulate import simulate
 from tpr_outcomes.planning.worlds import WORLDS
 from tpr_outcomes.reporting.bundle import contents
+from tpr_outcomes.reporting.report import _not_for
 from tpr_outcomes.reporting.results import Evaluation
+from tpr_outcomes.reporting.spelling import terms
+from tpr_outcomes.reporting.tables import shown_weights
 
 HIDDEN = 3
 """Patients with a single rating: 60 are read and 57 analysed."""
@@ -105,3 +109,38 @@ def test_the_counts_decided_before_the_sentences_are_those_of_the_files(result: 
     past = result.shown.number("past")
     if past is not None and result.threshold is not None:
         assert str(past) in text
+
+
+def test_weights_tell_no_more_than_the_table_of_visits() -> None:
+    """Visit 3 is withheld; all but 2 of the 40 ratings at visit 4 have weights, and 20 of the 30 at visit 5."""
+    ratings = {"later:2": 50, "later:3": 45, "later:4": 40, "later:5": 30, "later:6": 6}
+    shown = Counts(ratings, frozenset({"later:3"}))
+    frame = pd.DataFrame({"visit": [1, 2, 3, 4, 5, 6], "n": [50, 45, 38, 20, 4, 9], "mean": 1.0})
+    assert shown_weights(frame, shown)["visit"].tolist() == [1, 4]
+    assert shown_weights(frame.iloc[:0], shown).empty
+    openly = replace(shown, withheld=frozenset(), minimum=1)
+    assert shown_weights(frame, openly)["visit"].tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("withheld", "left", "said"),
+    [
+        (set(), 30, "30 of 205 are not in it"),
+        ({"patients"}, 30, "30 are not in it"),
+        ({"patients_left_out", "analysed"}, 30, "first visit: they are not in it"),
+        ({"patients_left_out", "patients"}, 3, "<5 are not in it"),
+    ],
+)
+def test_who_is_not_in_it_is_no_way_round(
+    result: Evaluation, monkeypatch: pytest.MonkeyPatch, withheld: set[str], left: int, said: str
+) -> None:
+    """205 read and 30 left out would give away the number analysed where that is withheld."""
+    values = {"patients": 205, "patients_left_out": left, "analysed": 205 - left}
+    counts = Counts(values, frozenset(withheld))
+    monkeypatch.setattr(type(result), "shown", property(lambda _: counts))
+    n = result.evidence.ratings.n_patients
+    monkeypatch.setattr(type(result.visits), "n_patients", property(lambda _: n + left))
+    first = _not_for(result, terms("twitches", result.visits.scale))[0]
+    assert said in first
+    if "analysed" in withheld:
+        assert not re.search(r"\d", first)

@@ -7,7 +7,6 @@ rounded. A count of people that is small, or from which a small one would follow
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -93,14 +92,22 @@ def all_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
 
 
 def shown_weights(frame: pd.DataFrame, shown: Counts) -> pd.DataFrame:
-    """Return the weights by visit up to the first visit whose number of ratings may not be shown.
+    """Return the weights of the visits that tell no more than the table of visits does.
 
-    The ratings behind a weight are those at the visits after its needling, so that their number would tell
-    what the table of visits withholds.
+    Ratings behind the weights of one visit are those at the next. Where their number is withheld, and where
+    these are nearly all of them, a small count would follow.
     """
-    hidden = withheld_visits(shown, "later") + withheld_visits(shown, "rated")
-    last = min((visit for visit in hidden if visit > 1), default=math.inf)
-    return frame[(frame["n"] >= shown.minimum) & (frame["visit"] + 1 < last)].reset_index(drop=True)
+
+    def tells_nothing_new(visit: int, n: int) -> bool:
+        name = f"later:{visit + 1}"
+        if n < shown.minimum or name not in shown.values or shown.number(name) is None:
+            return False
+        return not is_small(abs(shown.values[name] - n), shown.minimum)
+
+    kept = [
+        tells_nothing_new(int(visit), int(n)) for visit, n in zip(frame["visit"], frame["n"], strict=True)
+    ]
+    return frame[pd.Series(kept, index=frame.index, dtype=bool)].reset_index(drop=True)
 
 
 def gates(evaluation: Evaluation) -> pd.DataFrame:
