@@ -228,7 +228,10 @@ def test_formulas_are_drawn_without_a_script(site: Path) -> None:
     ("source", "inside"),
     [
         (r"\frac{a}{2}", "<mfrac><mi>a</mi><mn>2</mn></mfrac>"),
-        (r"x_{ij}'", "<msubsup><mi>x</mi><mrow><mi>i</mi><mi>j</mi></mrow><mo>′</mo></msubsup>"),
+        (r"x'", "<msup><mi>x</mi><mo>′</mo></msup>"),
+        (r"x_{ij}", "<msub><mi>x</mi><mrow><mrow><mi>i</mi><mi>j</mi></mrow><mspace "),
+        (r"x_i^2", "</mrow><mn>2</mn></msubsup>"),
+        (r"\text{at } v", "<mtext>at\N{NO-BREAK SPACE}</mtext><mi>v</mi>"),
         (r"10^{-3}", "<msup><mn>10</mn><mrow><mo>−</mo><mn>3</mn></mrow></msup>"),
         (r"\sum_i g", '<munder><mo movablelimits="true">∑</mo><mi>i</mi></munder><mi>g</mi>'),
         (r"a<b", "<mi>a</mi><mo>&lt;</mo><mi>b</mi>"),

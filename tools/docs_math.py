@@ -32,6 +32,8 @@ ACCENTS = {
 SIZES = {"big": "1.2em", "bigl": "1.2em", "bigr": "1.2em", "Big": "1.8em", "bigg": "2.4em"}
 WORDS = {"text", "mathrm", "texttt", "operatorname", "mathit", "textit"}
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", flags=re.DOTALL)
+# Browsers lower an index by its height where no font for formulas is at hand: too little for a low letter.
+STRUT = '<mspace width="0" height="0.85em"></mspace>'
 CHARACTERS = {"-": "−", "*": "∗", "'": "′"}
 
 
@@ -85,6 +87,8 @@ class Formula:
         under, over = ("munder", "mover") if big else ("msub", "msup")
         both = "munderover" if big else "msubsup"
         above = f"<mrow>{above}</mrow>" if above.count("<mo>′</mo>") and above != "<mo>′</mo>" else above
+        if below and not big:
+            below = f"<mrow>{below}{STRUT}</mrow>"
         if below and above:
             return f"<{both}>{base}{below}{above}</{both}>"
         if below:
@@ -140,13 +144,15 @@ class Formula:
                 r"<mo[^>]*>", f'<mo stretchy="true" minsize="{SIZES[name]}" maxsize="{SIZES[name]}">', inner
             )
         if name in WORDS:
-            text = html.escape(self.word())
+            word = self.word()
+            blank = "\N{NO-BREAK SPACE}"  # a plain one at either end would not be drawn
+            text = html.escape(blank * (word[:1] == " ") + word.strip() + blank * (word[-1:] == " "))
             if name == "texttt":
                 return f'<mtext class="formula-code">{text}</mtext>'
             return (
                 f"<mtext>{text}</mtext>"
                 if name.startswith("text")
-                else f'<mi mathvariant="normal">{text}</mi>'
+                else f'<mi class="word" mathvariant="normal">{text}</mi>'
             )
         if name == "sqrt":
             return f"<msqrt>{self.atom()}</msqrt>"
