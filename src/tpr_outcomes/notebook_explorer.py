@@ -193,8 +193,9 @@ class _Explorer:
     # --- the five sides --------------------------------------------------------------------------
 
     def show(self) -> None:
-        """Show the side that is pressed."""
+        """Show the side that is pressed; until it is made, no other side stands under its button."""
         assert self.result is not None
+        self.body.children = (self.html(self.said(say.OPEN["working"])),)
         made = {
             "verdict": self.verdict, "check": self.check, "group": self.group, "patient": self.patient,
             "report": self.report,

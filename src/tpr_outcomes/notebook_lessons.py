@@ -104,8 +104,8 @@ def controls(*, n_patients: int = 150, seed: int = 1, replicates: int = 399) -> 
 
     words = say.CONTROLS
     wide: dict[str, Any] = {
-        "style": {"description_width": "17.5rem"},
-        "layout": {"width": "32rem", "max_width": "100%"},
+        "style": {"description_width": "16.25rem"},
+        "layout": {"width": "29.5rem", "max_width": "100%"},
     }
     strengths = {
         name: widgets.FloatSlider(
@@ -153,7 +153,7 @@ def controls(*, n_patients: int = 150, seed: int = 1, replicates: int = 399) -> 
     for control in (*strengths.values(), truth, way, clinic):
         control.observe(refresh, names="value")
     refresh()
-    row = {"flex_flow": "row wrap", "grid_gap": "0 1.5rem"}
+    row = {"flex_flow": "row wrap", "grid_gap": "0 1rem"}
     sides = [widgets.VBox(list(strengths.values())), widgets.VBox([truth, way, clinic])]
     return widgets.VBox([widgets.HBox(sides, layout=row), shown])
 

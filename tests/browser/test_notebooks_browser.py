@@ -145,12 +145,12 @@ def test_the_lesson_answers_to_its_sliders(page: Page, lab: str) -> None:
     lesson = page.locator(".widget-vbox").first
     lesson.wait_for()
     marks = lesson.locator(".badge")
-    expect(marks.first).to_have_text("right")
+    expect(marks.first).to_have_text("right", timeout=PATIENCE)
     by_itself = lesson.locator(".widget-slider").filter(has_text="Pain falls by itself").get_by_role("slider")
     by_itself.focus()
     page.keyboard.press("End")
     expect(marks.first).to_have_text("wrong", timeout=PATIENCE)
-    expect(marks.nth(1)).to_have_text("right")
+    expect(marks.nth(1)).to_have_text("right", timeout=PATIENCE)
     page.keyboard.press("Home")
     expect(marks.first).to_have_text("right", timeout=PATIENCE)
     assert outputs(page, "stderr") == outputs(page, "error") == 0

@@ -174,6 +174,26 @@ def test_one_patient_draws_ratings_expectation_and_interval(axes: Any) -> None:
     assert re.search(r"at visit 4, a rating of about [\d.]+", words)
 
 
+def test_what_is_drawn_for_a_telephone_stays_within_the_picture() -> None:
+    """Two dots of a hundred per inch: labels are laid out by repetition, which ends near the edge."""
+    evidence = result().evidence
+    drawn, working = dose_picture(evidence, result().decision), evidence.working
+    assert drawn is not None
+    assert working is not None
+    assert evidence.test is not None
+    called = terms("twitches", evidence.scale)
+    found = outlook(working, result().visits, 0, known=6)
+    with mpl.rc_context(plot_style.STYLE):
+        for figure in (
+            plots_lesson.answer_figure(drawn, called, evidence.test.profile, narrow=True),
+            plots_patient.outlook_figure(found, evidence.scale, narrow=True),
+        ):
+            inside = figure.get_tightbbox()
+            assert min(inside.x0, inside.y0) >= -0.02
+            assert inside.x1 <= figure.get_figwidth() + 0.02
+            assert inside.y1 <= figure.get_figheight() + 0.02
+
+
 # --- without color ----------------------------------------------------------------------------------------
 
 

@@ -167,7 +167,8 @@ def _stopping(evaluation: Evaluated) -> Light:
         known = table["stop_reason"].notna() & (table["stop_reason"] != "")
         share = float(known.groupby(table["patient"]).any().mean())
     state: State = "good" if 1.0 - share <= LARGE_LOSS else "look"
-    return _light(evaluation, "stopping", state, share=_share(share))
+    light = _light(evaluation, "stopping", state, share=_share(share))
+    return light if share else replace(light, seen=catalogue.NO_REASONS)
 
 
 def _insertions(evaluation: Evaluated) -> Light | None:

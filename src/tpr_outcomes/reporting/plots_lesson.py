@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
+LAYOUT_PASSES = 6
 SHOWN_SHARE = 0.15
 """Share of the scale that a picture of differences shows at least, below zero and (half of it) above."""
 
@@ -74,6 +75,13 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def settled(figure: Figure) -> Figure:
+    """Lay a narrow figure out until long labels have their room: one pass moves what the next must see."""
+    for _ in range(LAYOUT_PASSES):
+        figure.draw_without_rendering()
+    return figure
+
+
 # --- the first screen ------------------------------------------------------------------------------
 
 
@@ -91,9 +99,9 @@ def answer_figure(
     narrow : bool
         For a telephone.
     """
-    figure = new_figure(4.2, 4.2) if narrow else new_figure(7.2, 4.3)
+    figure = new_figure(4.8, 4.4) if narrow else new_figure(7.2, 4.3)
     plot_answer(drawn, figure.subplots(), called, profile)
-    return figure
+    return settled(figure) if narrow else figure
 
 
 def plot_answer(drawn: DosePicture, ax: Axes, called: Terms, profile: ThresholdProfile | None) -> Axes:

@@ -15,7 +15,7 @@ from tpr_outcomes.models.outlook import Outlook
 from tpr_outcomes.reporting import words_explorer as say
 from tpr_outcomes.reporting.labels import fill, outcome_label
 from tpr_outcomes.reporting.plot_style import BLUE, DASHED, DOTTED, FAINT, INK, SOFT
-from tpr_outcomes.reporting.plots_lesson import new_figure
+from tpr_outcomes.reporting.plots_lesson import new_figure, settled
 from tpr_outcomes.reporting.spelling import Terms, number
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def _name_lines(found: Outlook, ax: Axes, scale: Scale) -> None:
 
 def outlook_figure(found: Outlook, scale: Scale, *, narrow: bool = False) -> Figure:
     """Draw :func:`plot_outlook` on a figure of its own, wide or for a telephone."""
-    figure = new_figure(4.2, 4.4) if narrow else new_figure(8.0, 4.2)
+    figure = new_figure(4.8, 4.4) if narrow else new_figure(8.0, 4.2)
     plot_outlook(found, figure.subplots(), scale)
-    return figure
+    return settled(figure) if narrow else figure
 
 
 def outlook_alt(found: Outlook, called: Terms) -> str:

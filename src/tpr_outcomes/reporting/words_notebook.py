@@ -134,6 +134,8 @@ LIGHTS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 }
 """Name of each light; for each of its states, what was seen and what to do about it."""
 
+NO_REASONS = "No reason is recorded."
+"""What is seen where not one patient has a reason for stopping."""
 CHECK_HEADS = ("", "What was looked at", "What was seen", "What to do about it")
 CHECK_CAPTION = "Data check"
 
@@ -316,7 +318,7 @@ STEPS = {
 CONTROLS = {
     "course": "Pain falls by itself (percent)",
     "bad_day": "First visit on a bad day (points worse)",
-    "pain_driven": "More twitches per point of pain (percent)",
+    "pain_driven": "More twitches per pain point (percent)",
     "stopping": "Stop once pain is halved (percent)",
     "noticed": "Twitches counted (percent)",
     "works": "The truth",
