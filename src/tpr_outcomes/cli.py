@@ -7,6 +7,7 @@ Answers go to standard output; progress, warnings and refusals to standard error
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,7 +18,7 @@ from typer.main import get_command
 from tpr_outcomes import __version__
 from tpr_outcomes.commands import answers, notebooks, published, record, reports, sharing, studies
 from tpr_outcomes.commands.screen import refuse
-from tpr_outcomes.errors import EXIT_OK, TprError
+from tpr_outcomes.errors import EXIT_OK, OutputError, TprError
 
 EXIT_UNEXPECTED = 1
 
@@ -94,6 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print(
+                "tpr: there is no room left where the answer or a file in between is written. Make room, or "
+                "write elsewhere (files in between go to the folder TMPDIR names).",
+                file=sys.stderr,
+            )
+            return OutputError.exit_code
         # Its words may quote the data, so only its kind is shown.
         print(
             f"tpr: something unexpected went wrong ({type(error).__name__}); this should not happen. "

@@ -262,3 +262,17 @@ def test_a_clinic_takes_milliseconds() -> None:
         simulate("N4", n_patients=150, seed=seed)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.006
+
+
+def test_a_simulated_clinic_is_never_written_over_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "clinic.csv"
+    path.write_text("years of work")
+    with pytest.raises(OutputError, match="no simulated clinic of ours"):
+        to_file("A-thr40", path, n_patients=3, seed=1)
+    assert path.read_text() == "years of work"
+    path.unlink()
+    to_file("A-thr40", path, n_patients=3, seed=1)
+    first = path.read_bytes()
+    to_file("A-thr40", path, n_patients=3, seed=2)
+    assert path.read_bytes() != first
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clinic.csv", "clinic.truth.json"]

@@ -270,6 +270,11 @@ def test_a_query_with_too_many_rows_is_stopped(base: Path, monkeypatch: pytest.M
         read_any(f"duckdb:///{base}?query=SELECT * FROM range(1000000000)")
 
 
+def test_its_progress_stays_off_the_screen(base: Path) -> None:
+    setting = "SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar_print'"
+    assert list(read_any(f"duckdb:///{base}?query={setting}").cells[0]) == ["false"]
+
+
 def test_the_digest_is_that_of_the_cells(base: Path) -> None:
     link = f"duckdb:///{base}?query=SELECT * FROM visits"
     first, again = read_any(link), read_any(link)

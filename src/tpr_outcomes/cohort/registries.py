@@ -219,6 +219,7 @@ def _pieces(
         }  # fmt: skip
         try:
             with duckdb.connect(config=settings) as base:
+                base.execute("SET enable_progress_bar_print = false")  # its own bar goes to standard output
                 place = str(path).replace("'", "''")
                 base.execute(
                     f"CREATE VIEW record AS SELECT * FROM read_parquet('{place}', file_row_number = true)"

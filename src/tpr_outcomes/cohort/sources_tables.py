@@ -105,14 +105,14 @@ def _read_parquet(source: str | Path | FileContent) -> RawTable:
     try:
         with parquet.ParquetFile(where) as file:
             require_rows(name, file.metadata.num_rows, file.metadata.num_columns)
-            table = file.read(use_threads=False)
-            table.validate(full=True)  # texts that are none, places past the end
+            held = [file.read(use_threads=False)]  # handed on, so that it goes as it is turned into texts
+            held[0].validate(full=True)  # texts that are none, places past the end
     except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         raise SourceError(
             f"{name} cannot be read as Parquet: it is cut off, damaged, or another kind of file under this "
             "name. Copy or write it again."
         ) from error
-    return from_arrow(table, kind="parquet", sha256=sha256)
+    return from_arrow(held.pop(), kind="parquet", sha256=sha256)
 
 
 def from_arrow(table: Any, *, kind: str, sha256: str, first_row: int = 1) -> RawTable:
@@ -139,9 +139,18 @@ def from_arrow(table: Any, *, kind: str, sha256: str, first_row: int = 1) -> Raw
     SourceError
         When a column holds lists, structures or bytes that are no text.
     """
+    import pyarrow as pa
+
     header = tuple(str(name).strip() for name in table.column_names)
-    cells = tuple(_arrow_texts(table.column(i), i + 1) for i in range(len(header)))
-    rows = np.arange(first_row, first_row + table.num_rows, dtype=np.int64)
+    n = table.num_rows
+    columns, found = table.columns, []
+    del table  # each column goes once it has been turned into texts
+    for i in range(len(header)):
+        found.append(_arrow_texts(columns[i], i + 1))
+        columns[i] = None
+    cells = tuple(found)
+    pa.default_memory_pool().release_unused()
+    rows = np.arange(first_row, first_row + n, dtype=np.int64)
     return drop_empty(header, cells, rows, kind=kind, sha256=sha256 or _digest(header, cells))
 
 
@@ -215,11 +224,13 @@ def _read_duckdb(link: Link) -> RawTable:
     with extra("pyarrow", to_read="DuckDB files"):
         import pyarrow as pa
     require_file(Path(link.path))
-    shut = dict.fromkeys(
+    shut: dict[str, Any] = dict.fromkeys(
         ("enable_external_access", "autoinstall_known_extensions", "autoload_known_extensions"), "false"
     )
     try:
-        with duckdb.connect(link.path, read_only=True, config={**shut, "lock_configuration": "true"}) as base:
+        with duckdb.connect(link.path, read_only=True, config=shut) as base:
+            base.execute("SET enable_progress_bar_print = false")  # its bar goes to standard output
+            base.execute("SET lock_configuration = true")
             _require_select(duckdb, base.extract_statements(link.query))
             asked = base.sql(link.query)
             require_rows(link.shown, 0, len(asked.columns))

@@ -82,12 +82,20 @@ def _write_folder(folder: Path, files: dict[str, str]) -> None:
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} is there already and is not an empty folder. Name another.")
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {folder} cannot be made ({error.strerror}).") from error
-    for name, text in files.items():
-        write_whole(folder / name, text.encode("utf-8"))
+    try:
+        for name, text in files.items():
+            write_whole(folder / name, text.encode("utf-8"))
+    except OutputError:
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        if new:
+            folder.rmdir()
+        raise
     print(f"{folder}: fill in visits.csv, the others if you like, then: tpr check {folder}")
 
 

@@ -7,7 +7,10 @@ with the truth beside it.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,15 +165,42 @@ def to_file(
     data = Path(path)
     sidecar = data.with_suffix(".truth.json")
     text = json.dumps(describe_truth(_as_clinic(world, pain_blank), n_patients, seed), indent=2) + "\n"
+    rows = frame.to_csv(index=False, lineterminator="\n")
+    write_both({data: rows.encode("utf-8"), sidecar: text.encode("utf-8")})
+    return WrittenClinic(data, sidecar, len(frame), n_patients)
+
+
+def write_both(files: Mapping[Path, bytes]) -> None:
+    """Write a clinic and its truth: beside their places first, so that none is left half-written.
+
+    Parameters
+    ----------
+    files : mapping of Path to bytes
+        The clinic first; a file that is there without its truth beside it is somebody else's.
+
+    Raises
+    ------
+    OutputError
+        When one cannot be written, or the clinic's name is taken; what was there stays.
+    """
+    data = next(iter(files))
+    if os.path.lexists(data) and not all(os.path.lexists(path) for path in files):
+        raise OutputError(f"{data} is there already, and is no simulated clinic of ours. Name another file.")
+    parts = {path: path.with_name(f".{path.name}.part-{os.getpid()}") for path in files}
     try:
-        frame.to_csv(data, index=False, lineterminator="\n")
-        sidecar.write_text(text, encoding="utf-8")
-    except OSError as error:
+        for path, content in files.items():
+            parts[path].write_bytes(content)
+        for path, part in parts.items():
+            part.replace(path)
+    except (OSError, ValueError) as error:
         raise OutputError(
-            f"The simulated clinic could not be written ({error.strerror}). "
+            f"The simulated clinic could not be written ({getattr(error, 'strerror', None) or error}). "
             "Give a file name in a folder that exists and can be written to."
         ) from error
-    return WrittenClinic(data, sidecar, len(frame), n_patients)
+    finally:
+        for part in parts.values():
+            with contextlib.suppress(OSError, ValueError):
+                part.unlink(missing_ok=True)
 
 
 def describe_truth(truth: Truth, n_patients: int, seed: int) -> dict[str, Any]:

@@ -13,9 +13,14 @@ import pandas as pd
 
 from tpr_outcomes.cohort.record import Record
 from tpr_outcomes.cohort.tables import read_record
-from tpr_outcomes.errors import OutputError
 from tpr_outcomes.planning.beside import Beside, tables_beside, weeks_beside
-from tpr_outcomes.planning.simulate import WrittenClinic, describe_truth, get_world, simulate_frame
+from tpr_outcomes.planning.simulate import (
+    WrittenClinic,
+    describe_truth,
+    get_world,
+    simulate_frame,
+    write_both,
+)
 from tpr_outcomes.planning.truth import Truth
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -90,14 +95,8 @@ def to_workbook(
     known = describe_truth(world, n_patients, seed) | {"beside": beside.to_dict()}
     data = Path(path)
     sidecar = data.with_suffix(".truth.json")
-    try:
-        data.write_bytes(workbook_bytes(tables))
-        sidecar.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"The simulated clinic could not be written ({error.strerror}). "
-            "Give a file name in a folder that exists and can be written to."
-        ) from error
+    text = json.dumps(known, indent=2) + "\n"
+    write_both({data: workbook_bytes(tables), sidecar: text.encode("utf-8")})
     return WrittenClinic(data, sidecar, len(tables["visits"]), n_patients)
 
 
