@@ -34,6 +34,7 @@ app = typer.Typer(
 
 COMMANDS = (
     answers.evaluate,
+    answers.evaluate_many,
     record.check,
     record.describe,
     record.derive,
