@@ -29,6 +29,7 @@ LAYERS = (
     "reporting",
     "analysis",
     "reproduction",
+    "registry",
     "commands",
     "cli",
 )

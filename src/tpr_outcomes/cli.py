@@ -35,6 +35,7 @@ app = typer.Typer(
 
 COMMANDS = (
     answers.evaluate,
+    answers.evaluate_many,
     record.check,
     record.describe,
     record.derive,

@@ -14,13 +14,15 @@ pytest.importorskip("distributed")
 
 from tests.unit.dask_processes import SOURCES, Cluster
 
-from tpr_outcomes.analysis import evaluate
+from tpr_outcomes.analysis import AnalysisPlan, evaluate, open_tables
 from tpr_outcomes.cli import main
 from tpr_outcomes.errors import WorkersError
 from tpr_outcomes.planning import cluster as cluster_module
 from tpr_outcomes.planning.operating import calibrate
-from tpr_outcomes.planning.simulate import simulate
+from tpr_outcomes.planning.simulate import simulate, to_file
 from tpr_outcomes.planning.workers import as_done, require_reachable, run_in_order
+from tpr_outcomes.registry import evaluate_many
+from tpr_outcomes.reporting.bundle import contents
 from tpr_outcomes.reporting.studies import calibration_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
@@ -242,3 +244,34 @@ def test_workers_and_scheduler_are_not_both_given(tmp_path: Path, capsys: pytest
     asked = [*ASK, "--out", str(tmp_path), "--scheduler", "tcp://127.0.0.1:9", "--workers", "2"]
     assert main(asked) == 5
     assert "scheduler" in capsys.readouterr().err
+
+
+# --- a registry --------------------------------------------------------------------------------------------
+
+
+def test_a_registry_with_a_worker_killed_is_as_each_clinic_alone(pair: Cluster, tmp_path: Path) -> None:
+    """Three clinics and one that cannot be read; every file of every folder is that of `tpr evaluate`."""
+    made, out = tmp_path / "registry", tmp_path / "out"
+    made.mkdir()
+    for seed, label in enumerate(("east", "north", "west")):
+        to_file("N4", made / f"{label}.csv", n_patients=30, seed=seed)
+    (made / "south.csv").write_text("patient,visit\n1,1\n")
+    plan = AnalysisPlan(replicates=99, sensitivity=False)
+
+    def kill_one(done: int, _: int) -> None:
+        if done == 1:
+            pair.kill(pair.alive()[0])
+
+    found = evaluate_many(made, out, plan, workers=pair.address, progress=kill_one)
+    assert len(pair.alive()) == 1
+    assert [row["label"] for row in found.rows] == ["east", "north", "west"]
+    assert {failure.label for failure in found.failures} == {"south"}
+    for label in ("east", "north", "west"):
+        record, settled = open_tables(str(made / f"{label}.csv"), plan)
+        alone = contents(evaluate(record, settled))
+        written = {
+            str(path.relative_to(out / "clinics" / label)): path.read_bytes()
+            for path in (out / "clinics" / label).rglob("*")
+            if path.is_file()
+        }
+        assert written == alone

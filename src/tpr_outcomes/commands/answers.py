@@ -31,6 +31,7 @@ from tpr_outcomes.commands.screen import (
     tables_given,
     who_works,
 )
+from tpr_outcomes.errors import SomeFailedError
 
 
 def evaluate(
@@ -93,6 +94,57 @@ def evaluate(
     print("\n".join(["", result.sentence, *result.self_check_sentences, "", f"Report: {out / page.name}"]))
     for sentence in left_undone():
         print(sentence, file=sys.stderr)
+
+
+def evaluate_many(
+    registry: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of clinics' files; a list (CSV, TOML: label, path, columns); a table, with --by."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the reports; an earlier run carries on.")],
+    by: Annotated[
+        str | None, typer.Option("--by", help="Column that says which clinic a row of one table is of.")
+    ] = None,
+    plan: PlanFile = None,
+    columns: ColumnsFile = None,
+    dose: Annotated[
+        str | None, typer.Option("--dose", help="What is added up: twitches, insertions, sites or sessions.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")] = None,
+    replicates: Annotated[int | None, typer.Option("--replicates", help="Bootstrap replicates.")] = None,
+    self_check: Annotated[
+        int | None, typer.Option("--self-check", help="Try the test on so many simulated clinics like each.")
+    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+) -> None:
+    """Judge every clinic of a registry: a report each, an index, and partial pooling across them."""
+    from tpr_outcomes.analysis import AnalysisPlan
+    from tpr_outcomes.registry import FAILED, evaluate_many
+    from tpr_outcomes.reporting.words_clinics import DONE, SUMMARY
+
+    settings = AnalysisPlan.load(plan, dose=dose, seed=seed, replicates=replicates, self_check=self_check)
+    with progress_bar() as tell:
+        found = evaluate_many(
+            registry,
+            out,
+            settings,
+            by=by,
+            columns=columns_map(columns),
+            workers=who_works(workers, scheduler),
+            progress=lambda done, of: tell("judging clinics", done / of),
+        )
+    all_of_them = len(found.rows) + found.failed
+    shown = ("label", "verdict", "patients", "threshold", "conf_low", "conf_high")
+    show_table("Clinics", shown, [["" if r[k] is None else str(r[k]) for k in shown] for r in found.rows])
+    print(DONE.format(all=all_of_them, ran=found.ran, kept=found.kept, failed=found.failed))
+    print(f"Index: {out / 'index.csv'}; together: {out / 'pooled.json'}")
+    if found.failed:
+        raise SomeFailedError(
+            SUMMARY.format(failed=found.failed, all=all_of_them, file=out / FAILED, index=out / "index.csv")
+        )
 
 
 def claims(json: AsJson = False) -> None:
