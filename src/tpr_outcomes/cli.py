@@ -44,6 +44,7 @@ COMMANDS = (
     answers.claims,
     published.evidence,
     reports.reproduce,
+    reports.compare,
     studies.simulate,
     studies.calibrate,
     studies.power,

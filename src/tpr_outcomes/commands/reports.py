@@ -49,3 +49,15 @@ def reproduce(
         print(sentence)
     if not found.identical:
         raise typer.Exit(DifferenceError.exit_code)
+
+
+def compare(
+    directories: Annotated[list[Path], typer.Argument(help="Two or more folders that tpr evaluate wrote.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the page; an earlier comparison is replaced.")
+    ],
+) -> None:
+    """Set reports side by side: two by their differences, three or more pooled, with a funnel plot."""
+    from tpr_outcomes.reporting.compare_bundle import clinics_page
+
+    print(f"Page: {clinics_page(directories, out)}")

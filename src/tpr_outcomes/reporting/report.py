@@ -98,9 +98,9 @@ def linked_page(
 ) -> Linked:
     """Write the report as :func:`render_html`, and name every number on it that is no result of ours."""
     results = results or collect(evaluation)
-    css = _source(STYLE)
+    css = template_source(STYLE)
     environment = Environment(
-        loader=DictLoader({name: _source(name) for name in TEMPLATES}),
+        loader=DictLoader({name: template_source(name) for name in TEMPLATES}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -172,7 +172,8 @@ def _tables_shown(tables: Mapping[str, PageTable]) -> frozenset[str]:
     return frozenset(f"#table-{name}" for name in tables)
 
 
-def _source(name: str) -> str:
+def template_source(name: str) -> str:
+    """Return a template or style sheet of ours."""
     return files("tpr_outcomes.reporting").joinpath("templates", name).read_text(encoding="utf-8")
 
 
@@ -201,12 +202,13 @@ def _pictures(figures: Mapping[str, FigureFile], hero: str, ends: str) -> dict[s
     found = {}
     for i, name in enumerate(order, start=1):
         f, scope = figures[name], PICTURE_SCOPES[name].format(ends=ends)
-        drawings = _address(f.svg), _address(f.narrow or f.svg)
+        drawings = data_address(f.svg), data_address(f.narrow or f.svg)
         found[name] = PagePicture(name, str(i), f.title, f.caption, f.alt, *drawings, scope)
     return found
 
 
-def _address(svg: str) -> str:
+def data_address(svg: str) -> str:
+    """Return a drawing as an address that needs no request."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
