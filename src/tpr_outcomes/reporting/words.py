@@ -424,8 +424,8 @@ C2 = {
         + "."
     ),
     "no_insertions": (
-        "In this record {better} goes with {recorded}, but needle insertions were not recorded, so the {one} "
-        "cannot be told from the needle; this is " + NOT_EVIDENCE + "."
+        "In this record {better} goes with {recorded}, but needle insertions were not recorded with the "
+        "visits, so the {one} cannot be told from the needle; this is " + NOT_EVIDENCE + "."
     ),
     "insertions_as_well": (
         "In this record {better} goes with {recorded}, but needle insertions explain it as well; this is "
