@@ -1,6 +1,8 @@
 """Coverage, size and power of the analyses behind the claims: writes docs/methods/claims-study.csv.
 
-    PYTHONPATH=src python tools/claims_study.py --replicates 600 --twins 150 --seed 20261125
+    PYTHONPATH=src python tools/claims_study.py shares --replicates 300 --seed 20261125
+    PYTHONPATH=src python tools/claims_study.py slopes --replicates 300 --seed 20261125
+    PYTHONPATH=src python tools/claims_study.py twins --replicates 100 --seed 20261125
 
 Aims, worlds, estimands, methods and performance (ADEMP) stand in docs/methods: procedure-and-safety.md,
 visit-frequency.md and response.md.
@@ -12,6 +14,7 @@ import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ import pandas as pd
 from scipy import stats
 
 from tpr_outcomes.cohort.derive import ratings
+from tpr_outcomes.cohort.diary import DIARY_HOURS, diary_entries
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.clustered import Estimate
@@ -30,8 +34,9 @@ from tpr_outcomes.inference.procedure import insertion_felt, twitch_feeling, twi
 from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.inference.response import RESPONSE, endings_of
 from tpr_outcomes.inference.safety import adverse_events
+from tpr_outcomes.inference.soreness import dose_slopes
 from tpr_outcomes.models.working import working_model
-from tpr_outcomes.planning.beside import Beside
+from tpr_outcomes.planning.beside import Beside, tables_beside
 from tpr_outcomes.planning.simulate import simulate
 from tpr_outcomes.planning.workbook import simulate_record
 from tpr_outcomes.reporting.claims_course import SIX
@@ -39,16 +44,21 @@ from tpr_outcomes.reporting.claims_course import SIX
 NOTHING = Beside(
     medicine_per_visit=0.0,
     advice_per_point=0.0,
+    sore_per_twitch=0.0,
     treatment_before=0.06,
     treatment_after=0.06,
     infection=0.003,
 )
 SOMETHING = replace(Beside(), gap_growth=0.05)
 TWINS = ("N4", "N1", "A-thr40", "A-lin")
+LARGE = 6000
+"""Patients of the clinic that gives the truth where there is no formula for it."""
+SAVED = 25
+"""Replicates after which the table is written, so that a study that is stopped leaves what it has."""
 
 
 def truths(beside: Beside) -> dict[str, float]:
-    """What the shares and slopes are in a clinic of this kind; slopes only where there are none."""
+    """What the shares and slopes are in a clinic of this kind; those without a formula are left out."""
     named = (beside.feelings[0] + beside.feelings[1]) / (1.0 - beside.feelings[4])
     # seconds are written to hundredths, so that 0.995 and more is not under a second
     short = math.log(0.995 / beside.twitch_seconds) / beside.twitch_seconds_sd
@@ -61,6 +71,8 @@ def truths(beside: Beside) -> dict[str, float]:
     }
     if beside.medicine_per_visit == 0.0:
         known["medicine per visit"] = 0.0
+    if beside.sore_per_twitch == 0.0:
+        known |= dict.fromkeys(("twitches", "twitches_within", "twitches_between"), 0.0)
     if beside.advice_per_point == 0.0:
         known["advice per point"] = 0.0
     if beside.gap_growth == 0.0:
@@ -68,12 +80,11 @@ def truths(beside: Beside) -> dict[str, float]:
     return known
 
 
-def found_in(beside: Beside, n_patients: int, seed: int) -> Iterator[tuple[str, Estimate]]:
-    """Every estimate of one simulated clinic, by name."""
+def shares_in(beside: Beside, n_patients: int, seed: int) -> Iterator[tuple[str, Estimate]]:
+    """Shares and the ratio of gaps of one simulated clinic, read as a clinic's own tables would be."""
     record = simulate_record("N4", n_patients=n_patients, seed=seed, beside=beside)
     assert record.sites is not None
     assert record.events is not None
-    assert record.diary is not None
     yield "brief", twitch_pain(record.sites).get("brief")
     yield "named", twitch_feeling(record.sites).get("named")
     yield "not_felt", insertion_felt(record.sites).get("not_felt")
@@ -82,23 +93,51 @@ def found_in(beside: Beside, n_patients: int, seed: int) -> Iterator[tuple[str, 
         share = events.get(name)
         assert share is not None
         yield name, share
-    yield "medicine per visit", pain_medicine(record.events, record.visits.table).slope
-    yield "advice per point", advice_given(record.events, record.diary).slope
     yield "gap_ratio", analyse_frequency(record.visits).gap_ratio
-    yield "after", order_of_treatments(record.visits, record.events).after
+
+
+def slopes_in(beside: Beside, n_patients: int, seed: int) -> Iterator[tuple[str, Estimate]]:
+    """Slopes, and the order of treatments, of one simulated clinic."""
+    visits = simulate("N4", n_patients=n_patients, seed=seed)
+    table = visits.table
+    tables = tables_beside(table, beside, seed=seed, only=("diary", "events"))
+    events, diary = tables["events"].assign(weeks=math.nan), tables["diary"]
+    yield "medicine per visit", pain_medicine(events, table).slope
+    yield "advice per point", advice_given(events, diary).slope
+    entries = diary_entries(diary.drop(columns="area").astype({"soreness": float}), DIARY_HOURS)
+    for row in dose_slopes(entries, table[["patient", "visit", "twitches"]], DIARY_HOURS):
+        yield row.term, row
+    yield "after", order_of_treatments(visits, events).after
+
+
+def all_truths(beside: Beside, seed: int) -> dict[str, float]:
+    """The truths, those without a formula from one large clinic."""
+    large = {name: row.estimate for name, row in slopes_in(beside, LARGE, seed)}
+    return large | truths(beside)
 
 
 def twin_of(world: str, n_patients: int, seed: int) -> Iterator[tuple[str, Estimate, float]]:
     """Share with a lasting response after six visits without the dose, beside that of the same people in N4.
 
     The people, their good and bad days and what they would do are the same in both; when they stop is not.
+    ``natural`` and ``excess`` are held against N4's ratings of the visits that were made with the dose, which
+    is what they claim to estimate; ``natural, own visits`` against N4 as it went by itself.
     """
     visits = simulate(world, n_patients=n_patients, seed=seed)
     working = working_model(ratings(visits))
     twin = natural_twin(visits, working)
-    truth = _share(simulate("N4", n_patients=n_patients, seed=seed)) if world.startswith("A") else math.nan
-    yield "natural", twin.get(f"natural_by_{SIX}"), truth
-    yield "excess", twin.get(f"excess_by_{SIX}"), math.nan if world.startswith("A") else 0.0
+    natural, excess = twin.get(f"natural_by_{SIX}"), twin.get(f"excess_by_{SIX}")
+    if not world.startswith("A"):
+        yield "natural", natural, _share(visits)
+        yield "excess", excess, 0.0
+        return
+    alone = simulate("N4", n_patients=n_patients, seed=seed)
+    keys = ["patient", "visit"]
+    table = visits.table.drop(columns="pain").merge(alone.table[[*keys, "pain"]], how="left", on=keys)
+    same = _share(replace(visits, table=table))
+    yield "natural", natural, same
+    yield "excess", excess, _share(visits) - same
+    yield "natural, own visits", natural, _share(alone)
 
 
 def _share(visits: Visits) -> float:
@@ -120,24 +159,35 @@ def line(name: str, row: Estimate, truth: float) -> dict[str, object]:
     }
 
 
-def clinics(seed: int, replicates: int, twins: int) -> Iterator[dict[str, object]]:
-    """Every line of every simulated clinic."""
+def cells(part: str, seed: int, replicate: int) -> Iterator[dict[str, object]]:
+    """Every line of one replicate of the shares or the slopes."""
+    find = {"shares": shares_in, "slopes": slopes_in}[part]
     for setting, beside in (("nothing", NOTHING), ("something", SOMETHING)):
+        known = _known(part, setting, seed)
         for n_patients in (60, 150):
-            for i in range(replicates):
-                own = int(generator(seed, "claims study", setting, n_patients, i).integers(2**62))
-                known = truths(beside)
-                for name, row in found_in(beside, n_patients, own):
-                    cell = {"setting": setting, "patients": n_patients}
-                    yield cell | line(name, row, known.get(name, math.nan))
+            own = int(generator(seed, "claims study", setting, n_patients, replicate).integers(2**62))
+            for name, row in find(beside, n_patients, own):
+                cell = {"setting": setting, "patients": n_patients}
+                yield cell | line(name, row, known.get(name, math.nan))
+
+
+@lru_cache
+def _known(part: str, setting: str, seed: int) -> dict[str, float]:
+    beside = {"nothing": NOTHING, "something": SOMETHING}[setting]
+    if part == "shares":
+        return truths(beside)
+    return all_truths(beside, int(generator(seed, "claims study", setting, "truth").integers(2**62)))
+
+
+def twins(seed: int, replicate: int) -> Iterator[dict[str, object]]:
+    """Every line of one replicate of the natural course."""
     for world in TWINS:
-        for i in range(twins):
-            own = int(generator(seed, "twin study", world, i).integers(2**62))
-            try:
-                for name, row, truth in twin_of(world, 150, own):
-                    yield {"setting": world, "patients": 150} | line(name, row, truth)
-            except FitError:
-                continue
+        own = int(generator(seed, "twin study", world, replicate).integers(2**62))
+        try:
+            for name, row, truth in twin_of(world, 150, own):
+                yield {"setting": world, "patients": 150} | line(name, row, truth)
+        except FitError:
+            continue
 
 
 def table(lines: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +197,7 @@ def table(lines: pd.DataFrame) -> pd.DataFrame:
         n = len(own)
         row = {"setting": setting, "patients": patients, "term": term, "clinics": n}
         row |= {"truth": own["truth"].mean(), "mean_estimate": own["estimate"].mean()}
-        row["bias_mcse"] = (own["estimate"] - own["truth"].fillna(0.0)).std(ddof=1) / math.sqrt(n)
+        row["bias_mcse"] = (own["estimate"] - own["truth"]).std(ddof=1) / math.sqrt(n)
         for name in ("covered", "above", "below"):
             share = own[name].mean()
             row[name], row[f"{name}_mcse"] = share, math.sqrt(max(share * (1 - share), 0.0) / n)
@@ -156,17 +206,25 @@ def table(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Run the study and write its table."""
+    """Run one part of the study and write its rows; those of the other parts stay in the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replicates", type=int, default=600)
-    parser.add_argument("--twins", type=int, default=150)
+    parser.add_argument("part", choices=("shares", "slopes", "twins"))
+    parser.add_argument("--replicates", type=int, default=300)
     parser.add_argument("--seed", type=int, default=20261125)
     parser.add_argument("--out", type=Path, default=Path("docs/methods/claims-study.csv"))
     asked = parser.parse_args()
-    made = table(pd.DataFrame(clinics(asked.seed, asked.replicates, asked.twins)))
-    made.insert(0, "seed", asked.seed)
-    made.insert(1, "numpy", np.__version__)
-    made.to_csv(asked.out, index=False, lineterminator="\n")
+    before = pd.read_csv(asked.out) if asked.out.exists() else None
+    kept = [] if before is None else [before[before["part"] != asked.part]]
+    lines: list[dict[str, object]] = []
+    for i in range(asked.replicates):
+        lines += twins(asked.seed, i) if asked.part == "twins" else cells(asked.part, asked.seed, i)
+        if (i + 1) % SAVED == 0 or i + 1 == asked.replicates:
+            made = table(pd.DataFrame(lines))
+            made.insert(0, "part", asked.part)
+            made.insert(1, "seed", asked.seed)
+            made.insert(2, "numpy", np.__version__)
+            both = pd.concat([*kept, made], ignore_index=True).sort_values("part", kind="stable")
+            both.to_csv(asked.out, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

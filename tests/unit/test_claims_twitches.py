@@ -55,7 +55,11 @@ def test_what_visits_without_a_twitch_amount_to(made: Essential, label: str, kin
     ("ten", "order", "label", "kind"),
     [
         ((-1.0, -0.1), (0.0, 0.4), "threshold_supported", "supported"),
-        ((-1.0, -0.1), (0.0, 0.4), "no_relevant_effect", "none"),  # the verdict is not contradicted
+        ((-1.0, -0.1), (0.0, 0.4), "no_relevant_effect", "not shown"),  # the verdict is not contradicted
+        ((-1.0, -0.1), (0.0, 0.4), "cumulative_association", "supported"),
+        ((-1.0, -0.1), (0.0, 0.4), "inconclusive", "not shown"),
+        ((-1.0, -0.1), (0.0, 0.4), "not_identifiable", "not shown"),
+        ((-1.0, -0.1), (0.0, 0.4), "threshold_shape_confounding_alarm", "not shown"),
         ((-1.0, 0.0), (0.0, 0.4), "threshold_supported", "open"),
         ((-1.0, -0.1), (0.0, 0.5), "threshold_supported", "open"),
         ((-1.0, -0.1), (0.51, 0.9), "threshold_supported", "before"),

@@ -130,7 +130,7 @@ def test_everybody_twitches_is_said_and_not_estimated() -> None:
     found = analyse_essential(visits_of(table))
     row = found.get("next_any")
     assert np.isnan(row.estimate)
-    assert row.note.endswith("insertions: 0, the other way round: 0; 15 of each are needed")
+    assert row.note.endswith("with the same insertions; 15 of each are needed")
     assert found.equivalence == ()
     assert np.isfinite(found.get("next_per_twitch").estimate)
 

@@ -13,11 +13,12 @@ from scipy import stats
 
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.inference.clustered import exact_share, ratio_of
+from tpr_outcomes.inference.clustered import exact_share, ratio_of, regression
 from tpr_outcomes.inference.frequency import FEWEST_FOR_GAPS, analyse_frequency, visit_rates
 from tpr_outcomes.inference.medicine import advice_given, pain_medicine
 from tpr_outcomes.inference.order import NEITHER, TREATMENT, order_of_treatments
 from tpr_outcomes.inference.procedure import insertion_felt, reporters, twitch_feeling, twitch_pain
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.inference.response import RESPONSE
 from tpr_outcomes.inference.safety import adverse_events
 
@@ -138,7 +139,7 @@ class TestWhatNeedlingFeelsLike:
         assert found.get("not_felt_patients").estimate == 0.2
 
     def test_refuses_few_patients(self) -> None:
-        with pytest.raises(FitError, match="4 patients answered, 5 are needed"):
+        with pytest.raises(FitError, match="Fewer than 5 patients answered"):
             twitch_pain(sites(twitch_pain_seconds=[0.5] * 4))
 
     def test_says_who_reported(self) -> None:
@@ -216,7 +217,7 @@ class TestMedicine:
         events, visits = self.clinic(taken=[[1, 1]] * 6)
         without = pain_medicine(events, visits).without
         assert math.isnan(without.estimate)
-        assert "0 patients were rated twice and never took any" in without.note
+        assert "fewer than 5 patients were rated twice and never took any" in without.note
         with pytest.raises(FitError, match="tied to a visit"):
             pain_medicine(events.assign(visit=np.nan), visits)
 
@@ -232,7 +233,7 @@ class TestAdvice:
         assert found.sore.estimate == 1.0
         assert found.not_sore.estimate == 0.0  # stretching is not advice for soreness
         assert found.slope.estimate == pytest.approx(0.25)
-        with pytest.raises(FitError, match="0 patients have advice"):
+        with pytest.raises(FitError, match="is needed of 5 patients"):
             advice_given(events.assign(visit=1.0), diary)
 
 
@@ -277,7 +278,7 @@ class TestOrder:
 
     def test_needs_five_who_took_one_up(self) -> None:
         visits, events = self.clinic([1.0] * 4 + [None] * 2, [self.BETTER] * 6)
-        with pytest.raises(FitError, match="4 patients took up"):
+        with pytest.raises(FitError, match="Fewer than 5 patients took up"):
             order_of_treatments(visits, events)
 
 
@@ -303,6 +304,31 @@ class TestRates:
             pain=np.ones(4 * n),
             twitches=np.ones(4 * n),
         )
-        with pytest.raises(FitError, match=f"{n} have them"):
+        with pytest.raises(FitError, match=f"Fewer than {FEWEST_FOR_GAPS} patients have"):
             analyse_frequency(visits)
         assert replace(visits).n_patients == n
+
+
+class TestDegreesOfFreedom:
+    """The interval of a slope rests on the patients that carry it, not on all who were asked."""
+
+    def test_are_patients_less_one_where_all_carry_alike(self) -> None:
+        patient = np.repeat(np.arange(12), 2)
+        x = np.tile([-1.0, 1.0], 12)
+        y = generator(3, "alike").normal(size=24)
+        (row,) = regression(y, x[:, None], patient, terms={0: "x"})
+        assert row.conf_high - row.estimate == pytest.approx(stats.t.ppf(0.975, 11) * row.std_error)
+
+    def test_are_fewer_where_a_few_long_courses_carry_most(self) -> None:
+        """By hand: the squared part that the other column does not explain, summed by patient."""
+        rng = generator(4, "unlike")
+        patient = np.repeat(np.arange(20), np.r_[np.full(18, 2), 12, 12])
+        x = np.concatenate([np.arange(k) for k in np.bincount(patient)]).astype(float)
+        y = rng.normal(size=x.size)
+        X = np.column_stack([np.ones_like(x), x])
+        (row,) = regression(y, X, patient, terms={1: "x"})
+        part = np.bincount(patient, weights=(x - x.mean()) ** 2)
+        free = part.sum() ** 2 / (part**2).sum() - 1
+        assert free < 5
+        assert row.conf_high - row.estimate == pytest.approx(stats.t.ppf(0.975, free) * row.std_error)
+        assert row.p_value == pytest.approx(2 * stats.t.sf(abs(row.estimate) / row.std_error, free))

@@ -219,6 +219,31 @@ def test_a_missing_column_is_named(table: str) -> None:
         assert record.table(table) is None
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("diary.csv", bytes(range(256)) * 4),
+        ("diary.csv", b"PK\x03\x04junk"),
+        ("diary.xlsx", b"PK\x03\x04junk"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_a_problem_of_its_table_alone(
+    tmp_path: Path, file: str, content: bytes
+) -> None:
+    VISITS.to_csv(tmp_path / "visits.csv", index=False)
+    (tmp_path / file).write_bytes(content)
+    for record in (
+        read_record(tmp_path),
+        read_record(tmp_path / "visits.csv", tables={"diary": tmp_path / file}),
+    ):
+        assert record.diary is None
+        assert [problem.rule for problem in record.errors("diary")] == ["unreadable_table"]
+        assert record.visits.table.equals(read_record(tmp_path / "visits.csv").visits.table)
+    assert "unreadable_table" in {problem.rule for problem in check_record(tmp_path).errors}
+    with pytest.raises(SourceError, match="There is no file"):
+        read_record(VISITS, tables={"diary": tmp_path / "another.csv"})
+
+
 def test_an_empty_table_is_not_there() -> None:
     for frame in (DIARY.head(0), pd.DataFrame()):
         record = read(diary=frame)

@@ -48,5 +48,5 @@ def test_few_patients_scores_right_after_and_blanks_are_left_out() -> None:
     table = scores("ndi", [(40.0, 20.0)] * 12)
     table["moment"] = np.where(table["visit"] == 2, "after", "")
     (found,) = score_changes(table)
-    assert found.change.note == "0 patients have two; 10 are needed"
+    assert found.change.note == "fewer than 10 patients have two"
     assert score_changes(table.assign(score=np.nan)) == ()

@@ -185,7 +185,7 @@ def test_nobody_sore_is_an_answer() -> None:
     found = analyse_soreness(entries(*[(p, 1, all_day(0, 0, 0, 0, 0, 0)) for p in range(8)]))
     assert found.get("sore").estimate == pytest.approx(0.0)
     assert found.get("sore").conf_high < 0.5
-    assert found.get("resolved_48").note == "0 patients seen sore, 5 are needed"
+    assert found.get("resolved_48").note == "fewer than 5 patients were seen sore"
     assert math.isnan(found.get("resolved_48_highest").estimate)
     assert found.shapes == ()
 

@@ -44,7 +44,7 @@ _HIT6_MIGRAINE = ("HIT-6 in migraine", "doi:10.1177/0333102413497599")
 _DAYS = ("PMC7044826 (unclear whether it carries over from drug trials)", "")
 _BENNETT = ("Bennett 2009, as reported in a digest (n=2,228)", "")
 _LEFS = ("Phys Ther 1999;79:371", "")
-_GUPI = ("PMC2783956 (men and women with pelvic pain, n=47)", "doi:10.1016/j.urology.2009.06.078")
+_GUPI = ("PMC2783956 (men and women with pelvic pain, n=47)", "")
 _GPE = ("PMC7025089 (low back pain)", "")
 
 

@@ -91,8 +91,7 @@ def read_record(
     frames: dict[str, pd.DataFrame | None] = {}
     problems: dict[str, tuple[Problem, ...]] = {}
     for name, (place, its_sheet) in places.items():
-        raw = read_any(place, sheet=its_sheet)[0]
-        frames[name], problems[name] = _read_table(raw, name, columns=mapping, links=links)
+        frames[name], problems[name] = _read_place(place, its_sheet, name, columns=mapping, links=links)
     return Record(visits, **frames, problems=problems)
 
 
@@ -125,8 +124,7 @@ def check_record(
         links = links_of(cells, build_visits(cells, rated=rated, problems=report.problems))
     problems = list(report.problems)
     for name, (place, its_sheet) in _places(source, tables).items():
-        raw = read_any(place, sheet=its_sheet)[0]
-        problems += _read_table(raw, name, columns=mapping, links=links)[1]
+        problems += _read_place(place, its_sheet, name, columns=mapping, links=links)[1]
     return CheckReport(
         tuple(problems), report.n_rows, report.n_patients, report.columns, report.guess, report.layout
     )
@@ -164,8 +162,7 @@ def _places(source: Place, tables: Mapping[str, Place] | None) -> dict[str, tupl
     found: dict[str, tuple[Place, str | None]] = {}
     for name in TABLES:
         if tables is not None and name in tables:
-            own = {its.strip().lower(): its for its in sheet_names(tables[name])}
-            found[name] = tables[name], own.get(name)
+            found[name] = tables[name], _own_sheet(tables[name], name)
         elif name in sheets:
             found[name] = main, sheets[name]
         elif _is_folder(source):
@@ -175,6 +172,23 @@ def _places(source: Place, tables: Mapping[str, Place] | None) -> dict[str, tupl
             if files:
                 found[name] = files[0], None
     return found
+
+
+def _own_sheet(place: Place, name: str) -> str | None:
+    """Return the sheet of a table's own workbook that bears its name; none where it cannot be opened."""
+    try:
+        return {its.strip().lower(): its for its in sheet_names(place)}.get(name)
+    except SourceError:
+        if not _is_file(place):
+            raise
+        return None
+
+
+def _is_file(place: Place) -> bool:
+    """Tell whether there is a file that may be damaged: a name of none is a slip of whoever wrote it."""
+    if isinstance(place, FileContent):
+        return True
+    return isinstance(place, str | Path) and os.path.isfile(place)  # noqa: PTH113 (Path.is_file may raise)
 
 
 def _is_folder(source: Place) -> TypeGuard[str | Path]:
@@ -195,6 +209,21 @@ def _named_files(folder: Path, name: str) -> list[Path]:
 
 
 # --- from cells to a table ------------------------------------------------------------------------
+
+
+def _read_place(
+    place: Place, sheet: str | None, name: str, *, columns: Columns, links: Links | None
+) -> tuple[pd.DataFrame | None, tuple[Problem, ...]]:
+    """Open and read a table; a file that is there and cannot be opened is a problem of its table alone."""
+    try:
+        raw = read_any(place, sheet=sheet)[0]
+    except SourceError as error:
+        if not _is_file(place):
+            raise
+        said = f"The table of {name} cannot be opened. {error}"
+        remedy = "Save it again as CSV in UTF-8 or as .xlsx, or leave it out."
+        return None, (Problem("unreadable_table", "error", f"{name}, the file", "", "", said, remedy),)
+    return _read_table(raw, name, columns=columns, links=links)
 
 
 def _read_table(

@@ -207,7 +207,7 @@ def exact_share(
 def regression(
     y: Array, X: Array, patient: ArrayLike, *, terms: dict[int, str], level: float = 0.95
 ) -> tuple[Estimate, ...]:
-    """Least squares with patients left out one at a time; interval and p-value by Student's t.
+    r"""Least squares with patients left out one at a time; interval and p-value by Student's t.
 
     Parameters
     ----------
@@ -221,8 +221,10 @@ def regression(
 
     Notes
     -----
-    Degrees of freedom: patients − 1. Each patient's cross-products are taken once, so leaving one out costs
-    one solve.
+    Degrees of freedom: the effective number of patients less one, :math:`(\sum_i g_i)^2/\sum_i g_i^2` over
+    the patients' shares g of the squared part of a column that the others do not explain (as in Carter,
+    Schnepel & Steigerwald 2017, doi:10.1162/REST_a_00639): a few long courses may carry most of a slope.
+    Each patient's cross-products are taken once, so leaving one out costs one solve.
     """
     groups = np.unique(np.asarray(patient), return_inverse=True)[1]
     people = int(groups.max()) + 1 if groups.size else 0
@@ -240,10 +242,33 @@ def regression(
     whole = coefficients(np.zeros_like(total))
     covariance = jackknife(lambda keep: coefficients(sums[~keep].sum(axis=0)), np.arange(people))
     errors = np.sqrt(np.diag(covariance))
-    t = float(stats.t.ppf(0.5 + level / 2.0, people - 1))
     rows = []
-    for name, value, error in zip(terms.values(), whole.tolist(), errors.tolist(), strict=True):
-        p_value = float(2.0 * stats.t.sf(abs(value) / error, people - 1)) if error > 0 else math.nan
-        low, high = value - t * error, value + t * error
+    for column, name, value, error in zip(
+        columns, terms.values(), whole.tolist(), errors.tolist(), strict=True
+    ):
+        free = _free(sums[:, :, :-1], total[:, :-1], column)
+        reach = float(stats.t.ppf(0.5 + level / 2.0, free)) * error
+        p_value = float(2.0 * stats.t.sf(abs(value) / error, free)) if error > 0 else math.nan
+        low, high = value - reach, value + reach
         rows.append(Estimate(name, value, error, low, high, p_value, y.size, people))
     return tuple(rows)
+
+
+def _free(crossed: Array, total: Array, column: int) -> float:
+    """Effective number of patients that carry a column beyond the others, less one; never below one.
+
+    Parameters
+    ----------
+    crossed : (g, p, p) ndarray
+        Cross-products of the columns, by patient.
+    total : (p, p) ndarray
+        Their sum.
+    column : int
+    """
+    others = np.delete(np.arange(len(total)), column)
+    own = np.zeros(len(total))
+    own[column] = 1.0
+    if others.size:
+        own[others] = -np.linalg.lstsq(total[np.ix_(others, others)], total[others, column], rcond=1e-12)[0]
+    shares = np.clip(crossed @ own @ own, 0.0, None)
+    return max(float(shares.sum() ** 2 / max(float((shares**2).sum()), 1e-300)) - 1.0, 1.0)

@@ -238,9 +238,10 @@ def _contrasts(rows: _Rows, outcome: Array, name: str, level: float) -> list[Con
     matched = _matched(rows, usable)
     without, some = (np.unique(rows.patient[matched & (rows.any_twitch == k)]).size for k in (0, 1))
     if min(without, some) < FEWEST_PATIENTS:
+        short, other = ("without", "with") if without <= some else ("with", "without")
         reason = (
-            f"patients with a visit without a twitch that has a counterpart with one at the same visit and "
-            f"insertions: {without}, the other way round: {some}"
+            f"too few patients have a visit {short} a twitch that can be set beside one {other}, at the same "
+            "visit number and with the same insertions"
         )
         found = too_few(f"{name}_any", (without, some), reason, int(matched.sum()))
     else:
@@ -266,7 +267,7 @@ def _change_without(rows: _Rows, keep: Bools, level: float) -> Estimate:
     change = (rows.next_pain - rows.history[:, 0])[keep]
     people = int(np.unique(rows.patient[keep]).size)
     if people < FEWEST_PATIENTS:
-        reason = f"{people} patients have such a visit; {FEWEST_PATIENTS} are needed"
+        reason = f"too few patients have such a visit; {FEWEST_PATIENTS} are needed"
         return not_estimated("without", n_rows=change.size, n_patients=people, reason=reason)
     theta, influence = weighted_regression(
         change, np.ones((change.size, 1)), np.ones(change.size), rows.patient[keep], small_sample=True

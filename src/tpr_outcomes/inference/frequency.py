@@ -65,7 +65,7 @@ def analyse_frequency(visits: Visits, *, level: float = 0.95) -> Frequency:
     ratios = gap_ratios(visits)
     n = ratios.size
     if n < FEWEST_FOR_GAPS:
-        raise FitError(f"Four or more dated visits are needed of {FEWEST_FOR_GAPS} patients; {n} have them.")
+        raise FitError(f"Fewer than {FEWEST_FOR_GAPS} patients have four or more dated visits.")
     mean, error = float(ratios.mean()), float(ratios.std(ddof=1) / math.sqrt(n))
     reach = float(stdtrit(n - 1, 0.5 + level / 2.0)) * error
     ratio, low, high = (math.exp(mean + side) for side in (0.0, -reach, reach))

@@ -123,7 +123,8 @@ def landmark_contrasts(visits: Visits, landmark: int | str = LANDMARK, level: fl
         change, who = (outcome - pain[at])[keep], np.flatnonzero(keep)
         without, with_some = int((keep & ~some).sum()), int((keep & some).sum())
         if min(without, with_some) < FEWEST_PATIENTS:
-            reason = f"patients without an early twitch: {without}, with one: {with_some}"
+            which = "no early twitch" if without <= with_some else "an early twitch"
+            reason = f"too few patients had {which}"
             found.append(too_few(f"landmark_{name}_any", (without, with_some), reason, who.size))
         else:
             exposure = some[keep].astype(np.float64)

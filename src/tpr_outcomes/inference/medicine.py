@@ -99,7 +99,7 @@ def pain_medicine(events: pd.DataFrame, visits: pd.DataFrame, *, level: float = 
     within = number - _mean_by(number, patient)
     enough = pd.Series(within != 0).groupby(patient).any().sum()
     if enough < FEWEST_PATIENTS:
-        raise FitError(f"{enough} patients were asked at two visits, {FEWEST_PATIENTS} are needed.")
+        raise FitError(f"Fewer than {FEWEST_PATIENTS} patients were asked at two visits.")
     opening = number == asked.groupby("patient")["visit"].transform("min").to_numpy()
     centred = took - _mean_by(took, patient)
     (slope,) = regression(centred, within[:, None], patient, terms={0: "per_visit"}, level=level)
@@ -121,7 +121,7 @@ def _change_without(visits: pd.DataFrame, asked: pd.DataFrame, level: float) -> 
     change = (ends["last"] - ends["first"])[ends["size"] > 1].to_numpy(dtype=np.float64)
     n = change.size
     if n < FEWEST_PATIENTS:
-        reason = f"{n} patients were rated twice and never took any, {FEWEST_PATIENTS} are needed"
+        reason = f"fewer than {FEWEST_PATIENTS} patients were rated twice and never took any"
         return not_estimated("change_without", n_rows=n, n_patients=n, reason=reason)
     error = float(change.std(ddof=1) / math.sqrt(n))
     reach = float(stdtrit(n - 1, 0.5 + level / 2.0)) * error
@@ -157,8 +157,8 @@ def advice_given(events: pd.DataFrame, diary: pd.DataFrame, *, level: float = 0.
     people = int(table["patient"].nunique())
     if people < FEWEST_PATIENTS or not (soreness > 0).any() or not (soreness == 0).any():
         raise FitError(
-            f"{people} patients have advice after a visit with a diary, {FEWEST_PATIENTS} are needed, some "
-            "with soreness and some without."
+            f"Advice after a visit with a diary is needed of {FEWEST_PATIENTS} patients, some with soreness "
+            "and some without."
         )
     X = np.column_stack([np.ones_like(soreness), soreness])
     (slope,) = regression(told, X, table["patient"], terms={1: "per_point"}, level=level)

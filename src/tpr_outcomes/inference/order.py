@@ -92,8 +92,7 @@ def order_of_treatments(
     treated = [ending for ending in endings if ending.patient in begins]
     if len(treated) < FEWEST_PATIENTS:
         raise FitError(
-            f"{len(treated)} patients took up another treatment and can be followed, "
-            f"{FEWEST_PATIENTS} are needed."
+            f"Fewer than {FEWEST_PATIENTS} patients took up another treatment and can be followed."
         )
     firsts = [_first(ending, begins.get(ending.patient, math.inf)) for ending in endings]
     after = [_improved_by(ending, begins[ending.patient]) for ending in treated]

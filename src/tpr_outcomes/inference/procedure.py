@@ -156,4 +156,4 @@ def _answered(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
 def _require_patients(table: pd.DataFrame) -> None:
     people = int(table["patient"].nunique())
     if people < FEWEST_PATIENTS:
-        raise FitError(f"{people} patients answered, {FEWEST_PATIENTS} are needed.")
+        raise FitError(f"Fewer than {FEWEST_PATIENTS} patients answered.")

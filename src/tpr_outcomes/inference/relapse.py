@@ -187,8 +187,11 @@ def _ratio(name: str, exposure: Array, spells: Spells, level: float) -> Estimate
         [int(spells.relapse[keep & (exposure == kind)].sum()) for kind in kinds] if kinds.size == 2 else []
     )
     if events < 2 * FEWEST_EVENTS or kinds.size < 2 or min(sides, default=FEWEST_SIDE) < FEWEST_SIDE:
-        reason = f"{events} relapses, {min(sides, default=events)} on one side; "
-        reason += f"{2 * FEWEST_EVENTS} are needed, and {FEWEST_SIDE} on each side"
+        reason = f"too few relapses were seen; {2 * FEWEST_EVENTS} are needed"
+        if kinds.size < 2:
+            reason = "all time at risk is on one side of the comparison"
+        elif events >= 2 * FEWEST_EVENTS:
+            reason = f"too few relapses were seen on one of the two sides; {FEWEST_SIDE} are needed on each"
         return not_estimated(name, n_rows=int(keep.sum()), n_patients=people, reason=reason)
     columns = np.column_stack([exposure[keep], spells.pain[keep], spells.best[keep]])
     varies = np.ptp(columns, axis=0) > 0

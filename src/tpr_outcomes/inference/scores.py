@@ -101,7 +101,7 @@ def _change(rows: pd.DataFrame, scale: Scale, level: float) -> ScoreChange:
     first, last = first[keep], last[keep]
     n = int(keep.sum())
     if n < FEWEST_PATIENTS:
-        reason = f"{n} patients have {'one' if anchor else 'two'}; {FEWEST_PATIENTS} are needed"
+        reason = f"fewer than {FEWEST_PATIENTS} patients have {'one' if anchor else 'two'}"
         return ScoreChange(
             scale, not_estimated(scale.name, n_rows=n, n_patients=n, reason=reason), (), math.nan
         )

@@ -142,7 +142,7 @@ def analyse_soreness(
         *_parametric(shapes, episodes, why_not, first=first, horizon=horizon, level=level),
         *_quantiles(duration, shapes, episodes, first=first, level=level),
         *_areas(episodes, level=level),
-        *_dose_slopes(entries, visits, hours, level=level),
+        *dose_slopes(entries, visits, hours, level=level),
     ]
     return Soreness(
         estimates=tuple(rows),
@@ -194,7 +194,7 @@ def _shares(episodes: pd.DataFrame, *, first: float, horizon: float, level: floa
     for name, value, error, frame in zip(names, whole.tolist(), errors.tolist(), frames, strict=True):
         people = frame["patient"].nunique()
         if people < FEWEST_PATIENTS or not math.isfinite(error):
-            reason = f"{people} patients seen sore, {FEWEST_PATIENTS} are needed"
+            reason = f"fewer than {FEWEST_PATIENTS} patients were seen sore"
             rows.append(not_estimated(name, n_rows=len(frame), n_patients=people, reason=reason))
             continue
         low, high = wilson(value, error, n_patients=people, level=level)
@@ -237,7 +237,7 @@ def _shapes(episodes: pd.DataFrame) -> tuple[tuple[DurationFit, ...], str]:
     """Fits to sore episodes, given that soreness outlasted the first entry; or why there are none."""
     sore = episodes.loc[episodes["sore"]]
     if sore["patient"].nunique() < FEWEST_PATIENTS:
-        return (), f"{sore['patient'].nunique()} patients seen sore, {FEWEST_PATIENTS} are needed"
+        return (), f"fewer than {FEWEST_PATIENTS} patients were seen sore"
     entry = sore["first_entry"]
     fits = []
     try:
@@ -322,10 +322,26 @@ def _areas(episodes: pd.DataFrame, *, level: float) -> list[Estimate]:
     ]
 
 
-def _dose_slopes(
-    entries: pd.DataFrame, visits: pd.DataFrame | None, planned: tuple[float, ...], *, level: float
+def dose_slopes(
+    entries: pd.DataFrame, visits: pd.DataFrame | None, planned: tuple[float, ...], *, level: float = 0.95
 ) -> list[Estimate]:
-    """Soreness against twitches at that visit, among entries of the same planned hour; visit number held."""
+    """Soreness against twitches at that visit, among entries of the same planned hour; visit number held.
+
+    Parameters
+    ----------
+    entries : DataFrame
+        As :func:`tpr_outcomes.cohort.diary.diary_entries` returns them.
+    visits : DataFrame or None
+        ``patient``, ``visit`` and ``twitches``.
+    planned : tuple of float
+        Hours at which entries were asked for.
+    level : float, optional
+
+    Returns
+    -------
+    list of Estimate
+        ``twitches``, ``twitches_within`` and ``twitches_between``, points per twitch; none without twitches.
+    """
     names = ("twitches", "twitches_within", "twitches_between")
     if visits is None or "twitches" not in visits:
         return []
@@ -338,7 +354,7 @@ def _dose_slopes(
         name: np.ptp(x) > 0 if n else False for name, x in zip(names, (dose, dose - mean, mean), strict=True)
     }
     if people < FEWEST_PATIENTS or not usable["twitches"]:
-        reason = f"{people} patients with entries and twitches that vary; {FEWEST_PATIENTS} are needed"
+        reason = f"fewer than {FEWEST_PATIENTS} patients have entries and twitches that vary"
         return [not_estimated(name, n_rows=n, n_patients=people, reason=reason) for name in names]
     hour = table["planned"].to_numpy(dtype=np.float64)
     dummies = [hour == value for value in planned if (hour == value).any()]

@@ -174,7 +174,8 @@ def _excess(rows: _Falls, level: float) -> Estimate:
         int(np.unique(rows.patient[flare & (rows.needled == kind)]).size) for kind in (True, False)
     )
     if min(tuned, alone) < FEWEST_PATIENTS:
-        reason = f"patients with a needled flare: {tuned}, with one left alone: {alone}"
+        which = "left alone" if alone <= tuned else "needled"
+        reason = f"too few patients had a flare that was {which}"
         return too_few("excess", (tuned, alone), reason, int(flare.sum())).estimate
     columns = np.column_stack([rows.above, rows.usual, rows.gap])[flare]
     exposure = rows.needled[flare].astype(np.float64)
@@ -191,10 +192,8 @@ def _beyond_regression(rows: _Falls, level: float) -> list[Estimate]:
     quiet = ~rows.needled & high
     people = [int(np.unique(rows.patient[keep]).size) for keep in (quiet, tuned)]
     if min(people) < FEWEST_PATIENTS or np.ptp(rows.above[quiet]) == 0:
-        reason = (
-            f"patients rated as high without needling: {people[0]}, with a needled flare: {people[1]}; "
-            f"{FEWEST_PATIENTS} of each are needed"
-        )
+        which = "were rated as high without needling" if people[0] <= people[1] else "had a needled flare"
+        reason = f"too few patients {which}; {FEWEST_PATIENTS} of each are needed"
         return [
             not_estimated(name, n_rows=int(tuned.sum()), n_patients=min(people), reason=reason)
             for name in names
@@ -234,7 +233,7 @@ def _mean(name: str, rows: _Falls, keep: Bools, level: float) -> Estimate:
     """Plain mean fall; regression to the mean is in it."""
     people = int(np.unique(rows.patient[keep]).size)
     if people < FEWEST_PATIENTS:
-        reason = f"{people} patients; {FEWEST_PATIENTS} are needed"
+        reason = f"too few patients; {FEWEST_PATIENTS} are needed"
         return not_estimated(name, n_rows=int(keep.sum()), n_patients=people, reason=reason)
     theta, part = weighted_regression(
         rows.fall[keep], np.ones((int(keep.sum()), 1)), np.ones(int(keep.sum())), rows.patient[keep],

@@ -99,7 +99,12 @@ class Beside:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
-def tables_beside(visits: pd.DataFrame, truth: Beside, *, seed: int) -> dict[str, pd.DataFrame]:
+TABLES = ("sites", "diary", "events", "patients")
+
+
+def tables_beside(
+    visits: pd.DataFrame, truth: Beside, *, seed: int, only: tuple[str, ...] = TABLES
+) -> dict[str, pd.DataFrame]:
     """Write the optional tables of a clinic whose visits are given.
 
     Parameters
@@ -108,6 +113,8 @@ def tables_beside(visits: pd.DataFrame, truth: Beside, *, seed: int) -> dict[str
         One row per visit, sorted: ``patient`` (any labels), ``visit``, ``pain``, ``twitches``.
     truth : Beside
     seed : int
+    only : tuple of str, optional
+        Tables to write; each is the same whichever others are.
 
     Returns
     -------
@@ -125,12 +132,13 @@ def tables_beside(visits: pd.DataFrame, truth: Beside, *, seed: int) -> dict[str
     base = visits[["patient", "visit", "pain", "twitches"]].astype({"pain": float, "twitches": float})
     base = base.assign(code=pd.factorize(base["patient"])[0]).reset_index(drop=True)
     levels = _soreness(base, truth, seed)
-    return {
-        "sites": _sites(base, truth, seed),
-        "diary": _diary(base, levels, truth, seed),
-        "events": _events(base, levels, truth, seed),
-        "patients": _patients(base, seed),
+    write = {
+        "sites": lambda: _sites(base, truth, seed),
+        "diary": lambda: _diary(base, levels, truth, seed),
+        "events": lambda: _events(base, levels, truth, seed),
+        "patients": lambda: _patients(base, seed),
     }
+    return {name: write[name]() for name in only}
 
 
 def weeks_beside(visit: NDArray[np.int64], truth: Beside, *, seed: int) -> Array:

@@ -226,7 +226,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "C10",
-        "(not said) more twitches, more soreness",
+        "(unsaid) more twitches, more soreness",
         "B",
         "Change of soreness per twitch at the same visit.",
         (_VISITS, "diary: hours, soreness"),
@@ -397,7 +397,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "C23",
-        "modality of choice / greatest effect",
+        "“modality of choice” / “greatest effect”",
         "C",
         "Relief against manual therapy, exercise or acupuncture.",
         ("an active comparison group",),
@@ -458,7 +458,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "C26",
-        "are spinal cord reflexes",
+        "LTR “are spinal cord reflexes”",
         "C",
         "Whether a twitch needs the spinal cord.",
         ("laboratory measurements",),
@@ -510,7 +510,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "C30",
-        "NOT acupuncture; strictly … research; exact mechanisms … not known; multiple contraction knots",
+        "“NOT acupuncture”; “strictly … research”; “exact mechanisms … not known”; “multiple contraction "
+        "knots”; “Muscles are thought to be a primary contributing factor”",
         "D",
         "Nothing to estimate: names, history and theory.",
         (),

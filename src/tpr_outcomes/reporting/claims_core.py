@@ -12,10 +12,8 @@ from tpr_outcomes.inference.evidence import RELEVANT_SHARE, TEST_LEVEL, THRESHOL
 from tpr_outcomes.inference.threshold import robust_slopes
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Said
-from tpr_outcomes.reporting.claims_twitches import carryover_of, carryover_said
+from tpr_outcomes.reporting.claims_twitches import SHOWN, carryover_of, carryover_said
 from tpr_outcomes.reporting.verdict import VERDICT_RULE, Answer, Grade, Number
-
-SHOWN = ("threshold_supported", "cumulative_association")
 
 
 def _said(basis: Basis, template: str, answer: Answer) -> Said:

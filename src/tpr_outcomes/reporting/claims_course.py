@@ -14,12 +14,12 @@ from tpr_outcomes.inference.order import Order, order_of_treatments
 from tpr_outcomes.inference.response import RESPONSE, STOPPED, Response, analyse_response, endings_of
 from tpr_outcomes.reporting import words, words_claims
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Need, Said, number_of, told_by
-from tpr_outcomes.reporting.claims_core import SHOWN
 from tpr_outcomes.reporting.claims_soreness import MOST, answer_share
+from tpr_outcomes.reporting.claims_twitches import SHOWN
 from tpr_outcomes.reporting.spelling import percent
 from tpr_outcomes.reporting.verdict import Answer, Grade, Number, Rule
 
-RESPONSE_RULE = Rule("first-response", "1", "docs/methods/response.md")
+RESPONSE_RULE = Rule("first-response", "2", "docs/methods/response.md")
 GAPS = Rule("visit-gaps", "2", "docs/methods/visit-frequency.md")
 ORDER = Rule("response-before-treatment", "1", "docs/methods/response.md")
 GAP_RATIO = 1.1
@@ -28,6 +28,8 @@ CUTS = (30.0, 50.0)
 """Percentages of improvement that are counted; the first gives the answer."""
 SIX = 6
 """Visits at which the course is set against the natural course: the upper end of what is usual (3 to 6)."""
+NO_LINK = ("no_relevant_effect", "inconclusive")
+"""Decisions beside which the same course without the dose does not go against the verdict."""
 SAME_CURVE = 0.10
 """A difference of shares within a tenth counts as none."""
 
@@ -85,7 +87,9 @@ def several_visits(basis: Basis) -> Several:
 def _several(result: Several, basis: Basis) -> Said:
     """C11: does it take several visits, and more than the natural course would give?"""
     cut = next(iter(result.responses))
-    response, twin = result.responses[cut], result.twins.get(cut)
+    response = result.responses[cut]
+    # where the verdict cannot tell the dose from time, nothing is said of the course without it
+    twin = None if basis.decision.label == "not_identifiable" else result.twins.get(cut)
     excess = None if twin is None else twin.get(f"excess_by_{SIX}")
     shown = basis.decision.label in SHOWN
     template, answer = "open" if excess is not None else "alone", "inconclusive"
@@ -93,7 +97,11 @@ def _several(result: Several, basis: Basis) -> Said:
         template, answer = "at_once", "contradicted"
     elif excess is not None and result.at_once.conf_high < MOST and excess.conf_low > 0 and shown:
         template, answer = "supported", "supported"
-    elif excess is not None and max(-excess.conf_low, excess.conf_high) < SAME_CURVE and not shown:
+    elif (
+        excess is not None
+        and max(-excess.conf_low, excess.conf_high) < SAME_CURVE
+        and basis.decision.label in NO_LINK
+    ):
         template, answer = "same", "contradicted"
     grade: Grade = "description" if twin is None else "association"
     assumptions = () if twin is None else words_claims.C11_ASSUMPTIONS

@@ -61,9 +61,9 @@ def _regions(result: RegionRelief | str, _: Basis) -> Said:
     ]  # fmt: skip
     texts = {
         "dose": number(result.dose),
-        "relief": number(-pooled.mean),
-        "low": number(-pooled.mean_high),
-        "high": number(-pooled.mean_low),
+        "change": number(pooled.mean),
+        "low": number(pooled.mean_low),
+        "high": number(pooled.mean_high),
         "unit": unit,
         "regions": f"{len(result.names)}",
         "differ": say.DIFFER[pooled.p_value < DIFFER_LEVEL],

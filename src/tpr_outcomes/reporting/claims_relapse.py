@@ -99,10 +99,8 @@ def _past(result: Relapse | str, _: Basis) -> Said:
         number_of(result.get("relapses"), unit="relapses", method="Nelson; Lawless-Nadeau variance")
     )
     if not math.isfinite(found.estimate):
-        reason = (
-            say.REASONS["only"].format(note=found.note) if found.note[:1].isdigit() else _reason(found.note)
-        )
-        return Said("not identifiable", say.C14["no contrast"], "none", {"reason": reason}, numbers)
+        texts = {"reason": _reason(found.note)}
+        return Said("not identifiable", say.C14["no contrast"], "none", texts, numbers)
     texts = _ratio(found)
     if not shown:
         return Said("inconclusive", say.C14["no threshold"], "association", texts, numbers, say.ASSUMPTIONS)
@@ -181,7 +179,7 @@ def _prevent(result: Relapse | str, _: Basis) -> Said:
         return Said("not identifiable", say.C18["no contrast"], "none", {"reason": _reason(result)})
     found = next((row for row in result.estimates if row.term == "tuned"), None)
     if found is None or not math.isfinite(found.estimate):
-        reason = say.REASONS["only" if found else "no_tune_up"].format(note=found.note if found else "")
+        reason = say.REASONS["no_tune_up"] if found is None else _reason(found.note)
         return Said("not identifiable", say.C18["no contrast"], "none", {"reason": reason})
     numbers = [number_of(found, unit="rate ratio", method=METHOD)]
     return Said("not identifiable", say.C18["described"], "none", _ratio(found), numbers)

@@ -19,10 +19,17 @@ from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Need, Said, numbe
 from tpr_outcomes.reporting.spelling import number, percent
 from tpr_outcomes.reporting.verdict import Number, Rule
 
-WITHOUT = Rule("visits-without-a-twitch", "1", "docs/methods/essential.md")
-EARLY = Rule("early-twitches", "1", "docs/methods/essential.md")
-ADDS_UP = ("threshold_supported", "cumulative_association", "threshold_shape_confounding_alarm")
+WITHOUT = Rule("visits-without-a-twitch", "2", "docs/methods/essential.md")
+EARLY = Rule("early-twitches", "2", "docs/methods/essential.md")
+ADDS_UP = (
+    "threshold_supported",
+    "cumulative_association",
+    "threshold_shape_confounding_alarm",
+    "dose_association",
+)
 """Decisions beside which a small difference at single visits does not speak against C1."""
+SHOWN = ("threshold_supported", "cumulative_association")
+"""Decisions that show a link over visits: without one, early twitches alone support nothing."""
 PER = 10.0
 """Early twitches to which the difference of C3 refers."""
 METHOD = "within visit number and insertions, history held equal; patients as clusters"
@@ -140,6 +147,7 @@ def _early(result: Essential | str, basis: Basis) -> Said:
         "supported": "supported",
         "none": "contradicted",
         "before": "contradicted",
+        "not shown": "inconclusive",
         "open": "inconclusive",
     }
     return Said(answer[kind], say.C3[kind], "association", texts, numbers, say.ASSUMPTIONS)  # type: ignore[arg-type]
@@ -166,8 +174,8 @@ def early_answer(ten: Estimate, order: Estimate, result: Essential, label: str) 
     margin = result.equivalence[0].margin.value if result.equivalence else 0.0
     if order.conf_low > 0.5:
         return "before"
-    if ten.conf_high < 0 and order.conf_high < 0.5 and label != "no_relevant_effect":
-        return "supported"
+    if ten.conf_high < 0 and order.conf_high < 0.5:
+        return "supported" if label in SHOWN else "not shown"
     small = max(abs(ten.conf_low), abs(ten.conf_high)) < margin
     return "none" if small and label not in ADDS_UP else "open"
 

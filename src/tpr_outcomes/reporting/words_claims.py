@@ -101,20 +101,19 @@ C11 = {
         "It took several visits. "
         + _COURSE
         + "With the part that goes with {recorded} taken out it would be "
-        "{natural} after six. This is no proof that they cause relief."
+        "{natural} after six, at the same visits. This is no proof that they cause relief."
     ),
     "at_once": (
         "One visit was the usual number: of those with lasting relief of {cut} or more, {at_once} had it "
         "after one visit (95% interval {once_low} to {once_high}). {stopped} stopped without it."
     ),
     "same": (
-        _COURSE
-        + "The same would have come without {recorded}: {natural} after six (difference {excess}, 95% "
-        "interval {excess_low} to {excess_high})."
+        _COURSE + "About as much would have come without {recorded}, at the same visits: {natural} after six "
+        "(difference {excess}, 95% interval {excess_low} to {excess_high})."
     ),
     "open": (
-        _COURSE + "With the part that goes with {recorded} taken out it would be {natural} after six. So the "
-        "record does not tell what brought it."
+        _COURSE + "With the part that goes with {recorded} taken out it would be {natural} after six, at "
+        "the same visits. So the record does not tell what brought it."
     ),
     "alone": _COURSE + "What would have come by itself cannot be told here.",
 }
@@ -157,7 +156,8 @@ C28 = {
 C29 = {
     "supported": (
         "No infection at {asked} visits at which it was asked for. The rate could still be up to {high} of "
-        "visits (95% limit), or {people_high} of {n} patients. Any other event: {any}. {told}"
+        "visits (95% limit), or {people_high} of {n} patients. Any other event: {any}. Whether "
+        "needles were sterile is not recorded; this is about infections. {told}"
     ),
     "contradicted": (
         "Infections were noted at {share} of {asked} visits (95% interval {low} to {high}). Whether a needle "

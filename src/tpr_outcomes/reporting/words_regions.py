@@ -5,11 +5,9 @@ from __future__ import annotations
 C20 = {
     "described": (
         "A record like this one cannot tell. {why} What can be said: at {dose} {recorded} in all, "
-        "{outcome} was "
-        "{relief} {unit} lower than time alone would give, taken over {regions} regions (95% interval "
-        "{low} to "
-        "{high}). {differ} Each region is pulled towards the others, for the best of several is best "
-        "partly by luck."
+        "{outcome} differed by {change} {unit} from what time alone would give, taken over {regions} regions "
+        "(95% interval {low} to {high}; below zero: lower). {differ} Each region is pulled towards the "
+        "others, for the best of several is best partly by luck."
     ),
     "no contrast": "A record like this one cannot tell. {why} Nor can regions be set side by side: {reason}.",
 }

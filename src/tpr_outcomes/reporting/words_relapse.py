@@ -51,7 +51,7 @@ AGAINST = {
     "excess": "after flares of the same height that were left alone",
     "excess_regression": "a flare of that height falls by itself",
 }
-REASONS = {"only": "only {note}", "no_tune_up": "no planned tune-up is recorded"}
+REASONS = {"no_tune_up": "no planned tune-up is recorded"}
 C18 = {
     "described": (
         "A record like this one cannot tell. {why} Here pain came back {ratio} times as often after a "

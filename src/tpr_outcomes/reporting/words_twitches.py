@@ -23,24 +23,24 @@ ASSUMPTIONS = (
 C1 = {
     "no contrast": "This record cannot tell: {reason}.",
     "same": (
-        "Visits without a twitch were followed by nearly the same change as visits with one ({alike}): "
-        "{difference} {unit} (" + SPAN + "). That is within {margin} {unit}, the smallest change called "
-        "important. " + UNMEASURED
+        "Visits without a twitch were followed by nearly the same change as visits with one ({alike}). The "
+        "difference was {difference} {unit} (" + SPAN + "; below zero: better with a twitch). That is within "
+        "{margin} {unit}, the smallest change called important. " + UNMEASURED
     ),
     "adds up": (
         "After a single visit without a twitch the next rating was much like any other: {difference} {unit} "
-        "apart ("
-        + SPAN
-        + "; {alike}). But relief goes with the running total here, and one visit says little of "
-        "that."
+        "apart (" + SPAN + "; below zero: better with a twitch; {alike}). But over all visits relief goes "
+        "with {recorded} here, and one visit says little of that."
     ),
     "better": (
         "After visits with a twitch the next rating was better than after visits without ({alike}): "
-        "{difference} {unit} (" + SPAN + "). " + UNMEASURED
+        "{difference} {unit} (" + SPAN + "; below zero: better). " + UNMEASURED
     ),
     "open": (
         "After visits with a twitch the next rating differed by {difference} {unit} from that after visits "
-        "without (" + SPAN + "; {alike}). This is too wide to call it the same, or better."
+        "without ("
+        + SPAN
+        + "; below zero: better with a twitch; {alike}). This is too wide to call it the same, or better."
     ),
 }
 ALIKE = {
@@ -55,14 +55,19 @@ C3 = {
         "{unit} for "
         "every ten ("
         + SPAN
-        + "). Of those who improved by 30%, {first} did so before any twitch. "
+        + "; below zero: better). Of those who improved by 30%, {first} did so before any twitch. "
         + UNMEASURED
+    ),
+    "not shown": (
+        "Patients with more twitches at the first {landmark} visits were better later, by {difference} "
+        "{unit} for every ten (" + SPAN + "; below zero: better). But over all visits the record shows no "
+        "such link, so this does not count for the claim."
     ),
     "none": (
         "Patients with more twitches at the first {landmark} visits were hardly better or worse later: "
         "{difference} {unit} for every ten ("
         + SPAN
-        + "). Of those who improved by 30%, {first} did so before any twitch."
+        + "; below zero: better). Of those who improved by 30%, {first} did so before any twitch."
     ),
     "before": (
         "Of those who improved by 30%, {first} did so before any twitch was recorded ("
@@ -75,7 +80,7 @@ C3 = {
         "ten at the "
         "first {landmark} visits ("
         + SPAN
-        + "). Of those who improved by 30%, {first} did so before any twitch."
+        + "; below zero: better). Of those who improved by 30%, {first} did so before any twitch."
     ),
 }
 
