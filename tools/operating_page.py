@@ -86,8 +86,8 @@ interval is judged against their median.
 
 CONFIRMED = """## Cells near a limit, again
 
-Cells that had been near a limit (straight lines with few patients, thresholds with 400), with more clinics and
-a seed used for nothing else: [confirmed.csv](calibration/confirmed.csv).
+Cells that had been near a limit (straight lines with few patients, thresholds with 400), with more
+clinics and a seed used for nothing else: [confirmed.csv](calibration/confirmed.csv).
 
 {rows}
 """

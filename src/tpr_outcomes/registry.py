@@ -23,15 +23,16 @@ from tpr_outcomes.analysis import AnalysisPlan, evaluate, open_tables
 from tpr_outcomes.cohort.clinics import Clinic, Files, find_clinics
 from tpr_outcomes.cohort.columns import Columns
 from tpr_outcomes.cohort.problems import Problem
-from tpr_outcomes.errors import DataError, OutputError, TprError, WorkersError
+from tpr_outcomes.errors import DataError, OutputError, SourceError, TprError, WorkersError
 from tpr_outcomes.planning.pieces import fingerprint
 from tpr_outcomes.planning.workers import Checkpoint, Workers, as_done, require_reachable
 from tpr_outcomes.reporting.bundle import as_csv, contents
+from tpr_outcomes.reporting.compare_bundle import clinics_page
 from tpr_outcomes.reporting.folder import MANIFEST, replace_folder
 from tpr_outcomes.reporting.together import Failure, clinic_row, index_frame, index_json, pooled_json
 from tpr_outcomes.reporting.words_clinics import FAILURES, NOT_OURS
 
-CLINICS, CHECKPOINT, FAILED = "clinics", "checkpoint.jsonl", "failures.csv"
+CLINICS, CHECKPOINT, FAILED, COMPARISON = "clinics", "checkpoint.jsonl", "failures.csv", "comparison"
 _HEADER = {"study": "tpr-outcomes evaluate-many"}
 
 _one_at_a_time = Lock()
@@ -80,12 +81,18 @@ class Outcome:
     failures : tuple of Failure
     ran, kept : int
         Clinics judged now, and those that were not touched.
+    page : Path or None
+        The clinics side by side.
+    no_page : str
+        Why there is no page.
     """
 
     rows: list[dict[str, Any]]
     failures: tuple[Failure, ...]
     ran: int
     kept: int
+    page: Path | None = None
+    no_page: str = ""
 
     @property
     def failed(self) -> int:
@@ -111,7 +118,8 @@ def evaluate_many(
         As in :func:`~tpr_outcomes.cohort.clinics.find_clinics`.
     directory : str or Path
         Gets ``clinics/<label>/`` (as ``tpr evaluate`` writes it), ``index.json``, ``index.csv``,
-        ``pooled.json``, ``failures.csv`` and ``checkpoint.jsonl``.
+        ``pooled.json``, ``failures.csv``, ``checkpoint.jsonl``, and ``comparison/`` as ``tpr compare`` writes
+        it.
     plan : AnalysisPlan
         The same for all, its seed too.
     workers : int or str
@@ -157,8 +165,17 @@ def evaluate_many(
     judged_now = [clinic for clinic in clinics if clinic.label not in failed]
     rows = [clinic_row(clinic.label, out / CLINICS / clinic.folder) for clinic in judged_now]
     _write(out, _summary(rows, failures))
-    # The page over all clinics is made here: it needs the folders of `judged_now` and `out`, nothing else.
-    return Outcome(rows, tuple(failures), ran=len(judged_now) - len(unchanged), kept=len(unchanged))
+    page, no_page = _page(out, [out / CLINICS / clinic.folder for clinic in judged_now])
+    ran = len(judged_now) - len(unchanged)
+    return Outcome(rows, tuple(failures), ran=ran, kept=len(unchanged), page=page, no_page=no_page)
+
+
+def _page(out: Path, folders: Sequence[Path]) -> tuple[Path | None, str]:
+    """Set the clinics side by side as ``tpr compare`` does, or say why that cannot be."""
+    try:
+        return clinics_page(folders, out / COMPARISON), ""
+    except SourceError as error:
+        return None, str(error)
 
 
 def _inputs(clinics: Sequence[Clinic], settings: str) -> tuple[dict[str, str], list[Failure]]:

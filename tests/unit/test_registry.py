@@ -21,6 +21,7 @@ from tpr_outcomes.inference.shrinkage import partial_pool
 from tpr_outcomes.planning.simulate import to_file
 from tpr_outcomes.registry import evaluate_many
 from tpr_outcomes.reporting import bundle
+from tpr_outcomes.reporting.compare_bundle import PAGE, clinics_page
 from tpr_outcomes.reporting.together import pooled_json
 
 PLAN = AnalysisPlan(replicates=99, sensitivity=False)
@@ -31,6 +32,7 @@ LABELS = ("east", "north", "west")
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of a report's time and are looked at elsewhere (test_report, test_cluster)."""
     monkeypatch.setattr(bundle.plots, "all_figures", lambda _: {})
+    monkeypatch.setattr(registry, "clinics_page", lambda folders, out: out / PAGE)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,7 @@ def apart(made: Path, tmp_path_factory: pytest.TempPathFactory) -> registry.Outc
     """The three clinics, each from its own file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle.plots, "all_figures", lambda _: {})
+        patch.setattr(registry, "clinics_page", lambda folders, out: out / PAGE)
         return evaluate_many(made, tmp_path_factory.mktemp("apart"), PLAN)
 
 
@@ -335,6 +338,20 @@ def test_slopes_are_pooled_among_clinics_that_can_be_compared() -> None:
     assert nrs["between"]["tau"] == pytest.approx(expected.tau, rel=1e-9)
     assert groups["vas100", "twitches"]["mean"] is None
     assert "needs 3" in groups["nrs", "sessions"]["reason"]
+
+
+def test_the_page_is_that_of_compare(clinics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "clinics_page", clinics_page)
+    out = tmp_path / "out"
+    found = evaluate_many(clinics, out, PLAN)
+    assert found.page == out / "comparison" / PAGE
+    again = clinics_page([out / row["folder"] for row in found.rows], tmp_path / "again")
+    assert found.page.read_bytes() == again.read_bytes()
+    for label in LABELS[1:]:
+        (clinics / f"{label}.csv").unlink()
+    alone = evaluate_many(clinics, tmp_path / "one", PLAN)
+    assert alone.page is None
+    assert alone.no_page
 
 
 def test_pooled_numbers_are_those_of_the_folders(clinics: Path, tmp_path: Path) -> None:

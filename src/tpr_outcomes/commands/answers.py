@@ -123,7 +123,7 @@ def evaluate_many(
     """Judge every clinic of a registry: a report each, an index, and partial pooling across them."""
     from tpr_outcomes.analysis import AnalysisPlan
     from tpr_outcomes.registry import FAILED, evaluate_many
-    from tpr_outcomes.reporting.words_clinics import DONE, SUMMARY
+    from tpr_outcomes.reporting.words_clinics import DONE, NO_PAGE, SUMMARY
 
     settings = AnalysisPlan.load(plan, dose=dose, seed=seed, replicates=replicates, self_check=self_check)
     with progress_bar() as tell:
@@ -141,6 +141,7 @@ def evaluate_many(
     show_table("Clinics", shown, [["" if r[k] is None else str(r[k]) for k in shown] for r in found.rows])
     print(DONE.format(all=all_of_them, ran=found.ran, kept=found.kept, failed=found.failed))
     print(f"Index: {out / 'index.csv'}; together: {out / 'pooled.json'}")
+    print(NO_PAGE.format(why=found.no_page) if found.page is None else f"Page: {found.page}")
     if found.failed:
         raise SomeFailedError(
             SUMMARY.format(failed=found.failed, all=all_of_them, file=out / FAILED, index=out / "index.csv")

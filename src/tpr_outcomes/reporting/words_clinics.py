@@ -10,6 +10,7 @@ FAILURES = {
 }
 SUMMARY = "{failed} of {all} clinics could not be judged; {file} says why. The others were: see {index}."
 DONE = "{all} clinics: {ran} judged now, {kept} unchanged since an earlier run, {failed} failed."
+NO_PAGE = "There is no page of the clinics side by side. {why}"
 NOT_OURS = (
     "{folder} holds files that this command did not write, and is not added to. Name another folder, or "
     "empty it."
