@@ -112,7 +112,7 @@ def test_the_counts_decided_before_the_sentences_are_those_of_the_files(result: 
 
 
 def test_weights_tell_no_more_than_the_table_of_visits() -> None:
-    """Visit 3 is withheld; 38 of the 40 ratings at visit 4 have weights, and 20 of the 30 at visit 5."""
+    """Visit 3 is withheld; all but 2 of the 40 ratings at visit 4 have weights, and 20 of 30 at visit 5."""
     ratings = {"later:2": 50, "later:3": 45, "later:4": 40, "later:5": 30, "later:6": 6}
     shown = Counts(ratings, frozenset({"later:3"}))
     frame = pd.DataFrame({"visit": [1, 2, 3, 4, 5, 6], "n": [50, 45, 38, 20, 4, 9], "mean": 1.0})

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from tests.unit.made_evidence import clinic, every_label, evidence
@@ -21,8 +22,8 @@ from tpr_outcomes.reporting.disclosure import shown_counts
 from tpr_outcomes.reporting.linking import CHANCE, NUMBER, link
 from tpr_outcomes.reporting.number_rows import collect
 from tpr_outcomes.reporting.numbers import NUMERIC, Results, Row
-from tpr_outcomes.reporting.plots import all_figures
-from tpr_outcomes.reporting.report import linked_page, render_html
+from tpr_outcomes.reporting.plots import FigureFile, all_figures
+from tpr_outcomes.reporting.report import PICTURE_SCOPES, _ends, linked_page, render_html
 from tpr_outcomes.reporting.results import COLUMNS, Evaluation
 from tpr_outcomes.reporting.verdict import judge
 
@@ -34,7 +35,7 @@ PLAIN_PLACES = {
     ("span", "number"),  # number of a section
     ("span", ""),  # number of a figure or rule
     ("strong", ""),  # number of a table
-    ("div", ""),  # the formula and its text, with citations
+    ("div", "formula"),  # the formula and its text, with citations
     ("table", ""),  # the plan as run: the user's own settings
     ("section", ""),  # provenance: hashes and versions, checked against the manifest below
     ("footer", ""),  # the version
@@ -98,11 +99,16 @@ def results(evaluation: Evaluation) -> Results:
 
 
 @pytest.fixture(scope="module")
-def shown(evaluation: Evaluation, results: Results) -> Shown:
-    return Shown(render_html(evaluation, all_figures(evaluation), results))
+def figures(evaluation: Evaluation) -> dict[str, FigureFile]:
+    return all_figures(evaluation)
 
 
-def says(printed: str, held: float, field: str) -> bool:
+@pytest.fixture(scope="module")
+def shown(evaluation: Evaluation, figures: dict[str, FigureFile], results: Results) -> Shown:
+    return Shown(render_html(evaluation, figures, results))
+
+
+def says(printed: str, held: float, field: str, unit: str = "") -> bool:
     """Whether a number of a row, rounded, is what is printed; worked out apart from the code under test."""
     chance = re.fullmatch(r"(?:about )?(less than )?(once|(\d+) times) in ([\d,]+) such records", printed)
     if chance:
@@ -110,10 +116,10 @@ def says(printed: str, held: float, field: str) -> bool:
         return held < times / base if chance[1] else round(held * base) == times
     text = printed.replace(",", "").replace("−", "-")
     text = re.sub(r"(st|nd|rd|th)$", "", text)
-    scales = (100.0, 1.0) if text.endswith("%") else (1.0,)
+    scale = 100.0 if text.endswith("%") and unit != "%" else 1.0
     text = text.rstrip("% ")
     digits = len(text.partition(".")[2])
-    return any(abs(held * k - float(text)) <= 0.5 * 10**-digits + 1e-9 for k in scales) or (
+    return abs(held * scale - float(text)) <= 0.5 * 10**-digits + 1e-9 or (
         field == "p_value" and held < float(text)
     )
 
@@ -123,17 +129,19 @@ def test_every_number_on_the_page_is_a_field_of_a_row(shown: Shown, results: Res
     assert len(shown.marked) > 250
     assert shown.loose == []
     for mark, printed in shown.marked:
-        held = rows[mark["data-ref"]].value(mark["data-field"])
+        row = rows[mark["data-ref"]]
+        held = row.value(mark["data-field"])
         assert float(mark["value"]) == pytest.approx(held, rel=1e-9)
-        assert says(printed, held, mark["data-field"]), (printed, mark)
+        assert says(printed, held, mark["data-field"], row.unit), (printed, mark)
 
 
 def test_numbers_of_alternative_texts_are_rows_too(shown: Shown, results: Results) -> None:
     rows = {row.id: row for row in results.rows}
     for alt, refs in shown.alts:
-        held = [rows[ref.rpartition(".")[0]].value(ref.rpartition(".")[2]) for ref in refs.split()]
+        parts = [(rows[ref.rpartition(".")[0]], ref.rpartition(".")[2]) for ref in refs.split()]
+        held = [(row.value(field), row.unit) for row, field in parts]
         for printed in (m.group(0) for m in NUMBER.finditer(alt)):
-            assert any(says(printed, value, "") for value in held), (printed, alt)
+            assert any(says(printed, value, "", unit) for value, unit in held), (printed, alt)
 
 
 def test_only_these_places_are_exempt(shown: Shown) -> None:
@@ -176,6 +184,94 @@ def test_a_number_that_is_no_result_is_found_out(evaluation: Evaluation, results
     assert any("threshold-shaped link" in miss.around for miss in unlinked)
 
 
+def test_no_number_of_the_page_could_be_another(shown: Shown, results: Results) -> None:
+    """The comparison of page and rows can fail: every number, changed in its last digit, is found out."""
+    rows = {row.id: row for row in results.rows}
+    passed = []
+    for mark, printed in shown.marked:
+        for by in (1, -1):
+            other = changed(printed, by)
+            row = rows[mark["data-ref"]]
+            held = row.value(mark["data-field"])
+            if other is not None and says(other, held, "estimate", row.unit) and not halfway(printed, held):
+                passed.append((printed, other, mark["data-ref"]))
+    assert passed == []
+
+
+def halfway(printed: str, held: float) -> bool:
+    """Whether a number lies halfway between two printed ones, so that both are it, rounded."""
+    places = 10.0 ** len(printed.rstrip("% ").partition(".")[2])
+    return any(abs(abs(held) * scale * places % 1 - 0.5) < 1e-6 for scale in (1.0, 100.0))
+
+
+def changed(printed: str, by: int) -> str | None:
+    """A printed number with another last digit; None where it is a p-value in words or an edge of 0 and 9."""
+    found = re.fullmatch(r"([−-]?[\d,]*\.?\d*?)(\d)((?:st|nd|rd|th)?\s?%?)", printed)
+    if found is None or not 0 <= int(found[2]) + by <= 9:
+        return None
+    return f"{found[1]}{int(found[2]) + by}{found[3]}"
+
+
+GROUPS = (
+    "flow", "by_visit", "bands", "rivals", "fits", "gates", "responders", "test:threshold", "sensitivity",
+    "claims:C1:", "claims:C12", "claims:C24", "claims:count", "self_check", "standards", "weights",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_results_that_are_not_those_of_the_page_are_found_out(
+    evaluation: Evaluation, figures: dict[str, FigureFile], results: Results, group: str
+) -> None:
+    """With the rows of one group gone, numbers of the page are left that nothing accounts for."""
+    kept = tuple(row for row in results.rows if not row.id.startswith(group))
+    assert len(kept) < len(results.rows)
+    assert linked_page(evaluation, figures, Results(kept, results.frames)).unlinked != ()
+
+
+def drawn_texts(svg: str) -> list[str]:
+    """Lines of text in a drawing, which matplotlib keeps as comments beside their outlines, but for ticks.
+
+    A tick is a ruler and no result; what stands below it in further lines is one.
+    """
+    parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))
+    found: list[str] = []
+
+    def walk(element: ET.Element, lines: list[str]) -> None:
+        tick = isinstance(element.tag, str) and re.match(r"[xy]tick", element.get("id") or "")
+        own: list[str] = [] if tick else lines
+        if element.tag is ET.Comment:
+            own.append((element.text or "").strip())
+        for child in element:
+            walk(child, own)
+        if tick:
+            lines += own[1:]
+
+    walk(ET.fromstring(svg, parser=parser), found)
+    return found
+
+
+def test_numbers_written_into_the_pictures_are_rows(figures: dict[str, FigureFile], results: Results) -> None:
+    """Labels in a drawing, and counts below its axis; ticks are a ruler and no results."""
+    ends = _ends(results)
+    checked = 0
+    for name, figure in figures.items():
+        rows = results.under(PICTURE_SCOPES[name].format(ends=ends).split("|"))
+        rows += [
+            row for row in results.rows if row.id.startswith(("figures", "by_visit", "claims:C20", "gates"))
+        ]
+        for text in drawn_texts(figure.svg):
+            for printed in NUMBER.finditer(text):
+                shown = printed.group(0)
+                assert any(
+                    says(shown, row.value(field), field, row.unit)
+                    for row in rows
+                    for field in NUMERIC
+                    if math.isfinite(row.value(field))
+                ), (name, text, shown)
+                checked += 1
+    assert checked > 25
+
+
 def test_ids_are_unique_and_columns_are_those_of_every_result(results: Results) -> None:
     content = json.loads(results.to_json())
     ids = [row["id"] for row in content["results"]]
@@ -185,6 +281,13 @@ def test_ids_are_unique_and_columns_are_those_of_every_result(results: Results) 
     assert list(results.to_frame()["id"]) == ids
     with pytest.raises(ValueError, match="one id: a"):
         Results((Row("a", "x"), Row("a", "y")), {})
+
+
+def test_the_columns_are_those_the_report_promises() -> None:
+    assert list(COLUMNS) == [
+        "term", "estimate", "std_error", "conf_low", "conf_high", "p_value", "level", "unit", "n", "method",
+        "rule",
+    ]  # fmt: skip
 
 
 def test_what_the_tables_hold_is_in_the_rows(results: Results) -> None:

@@ -14,6 +14,8 @@ from tpr_outcomes.reporting.words_claims import DETAIL_TERMS
 from tpr_outcomes.reporting.words_report import CLAIM_DETAIL
 
 NONE = "–"
+ROUNDING = 1e-12
+"""What is closer to nothing than this is a difference of equal numbers, rounded."""
 
 
 @dataclass(frozen=True)
@@ -103,4 +105,6 @@ def _interval(one: Number) -> str:
 
 
 def _shown(value: float) -> str:
+    if abs(value) < ROUNDING:
+        return "0"
     return number(value).replace("-", "−") if math.isfinite(value) else NONE

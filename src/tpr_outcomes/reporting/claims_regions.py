@@ -57,6 +57,8 @@ def _regions(result: RegionRelief | str, _: Basis) -> Said:
                level=pooled.level, unit=unit, n=n, method="REML, Hartung-Knapp"),
         Number("regions_sd", pooled.tau, p_value=pooled.p_value, unit=unit, n=n, method="REML; Cochran"),
         Number("regions", len(result.names), unit="count", n=n, method="regions with ten patients or more"),
+        Number("regions_relief", -pooled.mean, conf_low=-pooled.mean_high, conf_high=-pooled.mean_low,
+               level=pooled.level, unit=unit, n=n, method="the mean of the regions, as relief"),
         Number("regions_dose", result.dose, unit="doses", n=n, method="median of patients' totals"),
     ]  # fmt: skip
     texts = {
