@@ -236,9 +236,7 @@ def main() -> None:
         shutil.rmtree(work)
     bad = [each for each in tried if "left_out" not in each and each.get("tests", {"code": 0})["code"] != 0]  # type: ignore[index]
     if len({each["verdict_sha256"] for each in tried if "verdict_sha256" in each}) > 1:
-        say(
-            "verdict.json differs in some digits: the lock has other versions of numpy and scipy for Python 3.11"
-        )
+        say("verdict.json differs in some digits: the lock has other numpy and scipy for Python 3.11")
     sentences = {each["sentence"] for each in tried if "sentence" in each}
     if len(sentences) > 1:
         say(f"the answers differ: {sorted(map(str, sentences))}")
