@@ -125,7 +125,7 @@ def test_one_press_brings_the_verdict_to_the_screen(page: Page, lab: str) -> Non
     if os.environ.get("TPR_PICTURES"):
         page.wait_for_timeout(1000)
         PICTURE.parent.mkdir(exist_ok=True)
-        page.screenshot(path=PICTURE, clip={"x": 0, "y": 0, "width": 1440, "height": 810})
+        page.screenshot(path=PICTURE, clip={"x": 0, "y": 0, "width": 1440, "height": 850})
 
 
 def test_a_wrong_path_is_said_in_words(page: Page, lab: str, clinic: Path) -> None:
@@ -146,6 +146,7 @@ def test_the_lesson_answers_to_its_sliders(page: Page, lab: str) -> None:
     lesson.wait_for()
     marks = lesson.locator(".badge")
     expect(marks.first).to_have_text("right", timeout=PATIENCE)
+    expect(page.locator(IDLE)).to_be_visible(timeout=PATIENCE)  # a run ends by moving the focus to the top
     by_itself = lesson.locator(".widget-slider").filter(has_text="Pain falls by itself").get_by_role("slider")
     by_itself.focus()
     page.keyboard.press("End")
