@@ -161,7 +161,7 @@ def write(rows: list[dict[str, object]], command: str) -> None:
     lines = [
         "# Scaling, measured",
         "",
-        f"Made by `{command}`; {os.cpu_count()} cores ({platform.machine()}, {made['matrix libraries']}), ",
+        f"Made by `{command}`; {os.cpu_count()} cores ({platform.machine()}, {made['matrix libraries']}),",
         f"Python {made['python']}, numpy {made['numpy']}, scipy {made['scipy']}, numba {made['numba']}.",
         "Medians over repeats, with the smallest and largest. CPU times are of one core. The ratio is of",
         "wall times, one worker and two in turn, on a machine that had other work as well.",
