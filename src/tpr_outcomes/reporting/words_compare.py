@@ -57,7 +57,6 @@ PAGE = {
     "made": (
         "Made by tpr-outcomes {version} from folders of the same version. The numbers are in compare.json."
     ),
-    "no_measure": "Nothing could be set side by side: {reason}",
 }
 
 TWO: dict[str, Any] = {
@@ -120,7 +119,7 @@ MANY: dict[str, Any] = {
     "small": "With so few clinics the limits can hardly flag any.",
     "order": (
         "Clinics stand in the order they were given, never by value. Ranks of noisy numbers are mostly luck: "
-        "the same clinics would come in another order next year."
+        "the same clinics may come in another order next year."
     ),
     "verdicts": "The verdicts stand side by side and are never averaged: each is about its own record.",
 }
