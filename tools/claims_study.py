@@ -1,8 +1,8 @@
 """Coverage, size and power of the analyses behind the claims: writes docs/methods/claims-study.csv.
 
     PYTHONPATH=src python tools/claims_study.py shares --replicates 300 --seed 20261125
-    PYTHONPATH=src python tools/claims_study.py slopes --replicates 300 --seed 20261125
-    PYTHONPATH=src python tools/claims_study.py twins --replicates 100 --seed 20261125
+    PYTHONPATH=src python tools/claims_study.py slopes --replicates 100 --seed 20261125
+    PYTHONPATH=src python tools/claims_study.py twins --replicates 20 --seed 20261125
 
 Aims, worlds, estimands, methods and performance (ADEMP) stand in docs/methods: procedure-and-safety.md,
 visit-frequency.md and response.md.
