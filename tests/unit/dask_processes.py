@@ -41,7 +41,14 @@ class Cluster:
         there = len(self.alive())
         for _ in range(count):
             worker = self._start(
-                "dask_worker", self.address, "--nthreads", str(threads), "--no-nanny", sources=sources
+                "dask_worker",
+                self.address,
+                "--nthreads",
+                str(threads),
+                "--no-nanny",
+                "--death-timeout",
+                "60",
+                sources=sources,
             )
             self.workers.append(worker)
         self.wait_for(there + count)
