@@ -26,6 +26,7 @@ from markdown_it import MarkdownIt
 
 from tpr_outcomes.cli import main
 from tpr_outcomes.cohort.links import parse_link
+from tpr_outcomes.planning.simulate import to_file
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = {"python", "sh", "console", "toml", "json", "csv", "text"}
@@ -79,8 +80,16 @@ def tables(folder: Path) -> None:
         connection.execute(f"COPY visits TO '{folder / 'clinic.parquet'}' (FORMAT parquet)")
 
 
+def a_registry(folder: Path) -> None:
+    """Two small clinics."""
+    (folder / "registry").mkdir()
+    for seed in (1, 2):
+        to_file("N4", folder / "registry" / f"clinic{seed}.csv", n_patients=40, seed=seed)
+
+
 READER_HAS: dict[str, Callable[[Path], None]] = {
     "docs/formats/check.md": a_workbook,
+    "docs/many-clinics.md": a_registry,
     "docs/formats/tables-and-databases.md": tables,
 }
 

@@ -106,7 +106,14 @@ def _several(result: Any) -> Entry:
         return figure.axes[0]
 
     title = "Several in one figure"
-    code = "for ax, name in zip(axes.flat, names):\n    tpr.plot(result, name, ax)"
+    lines = (
+        "import matplotlib.pyplot as plt",
+        "",
+        "figure, axes = plt.subplots(2, 2, figsize=(13, 8), layout=\"constrained\")",
+        f"for ax, name in zip(axes.flat, {shown!r}):".replace("'", '"'),
+        "    tpr.plot(result, name, ax)",
+    )
+    code = "\n".join(lines)
     alt = "Four of the pictures above in one figure, two by two: " + ", ".join(shown) + "."
     return Entry("several", title, code, alt, draw, (13.0, 8.0))
 

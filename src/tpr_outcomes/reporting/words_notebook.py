@@ -285,7 +285,6 @@ LESSON = {
     "alt_ladder": (
         "Share of {clinics} simulated clinics in which each analysis announces a threshold. {rows}"
     ),
-    "alt_share": "{n} patients {share}%",
     "alt_row": (
         "{step}: first against last rating {ends}; a curve {none}, {line} and {levels} (by how it treats "
         "time); this toolkit {ours}."
@@ -380,6 +379,7 @@ CLAIM_GROUPS = {
 NEEDS_HEADS = ("No.", "Claim", "To answer it, write down", "It would be refuted if")
 
 PLAN = {
+    "alt_share": "{n} patients {share}%",
     "patients_axis": "Patients in the study",
     "share_axis": "Studies in which the threshold\nis found (percent)",
     "title": "How many patients it takes",
