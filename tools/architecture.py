@@ -25,6 +25,7 @@ LAYERS = (
     "reporting",
     "analysis",
     "reproduction",
+    "registry",
     "commands",
 )
 ROW = re.compile(r"^\| `([\w/]+\.py)` \|.*$", re.MULTILINE)

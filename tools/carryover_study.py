@@ -18,8 +18,9 @@ import pandas as pd
 from tpr_outcomes.cohort.derive import ratings
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.carryover import analyse_carryover
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.models.working import working_model
+from tpr_outcomes.planning.workers import run_in_order
 
 VISITS = 10
 TRUTHS = ((0.0, -0.12), (0.4, -0.08), (0.8, -0.05), (1.0, -0.03))

@@ -17,8 +17,9 @@ import pandas as pd
 
 from tpr_outcomes.inference.dropout import analyse
 from tpr_outcomes.inference.imputation import impute, panel
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.planning.simulate import Truth, get_world, simulate
+from tpr_outcomes.planning.workers import run_in_order
 
 LAST = 5
 CELLS = [(world, n) for world in ("N4", "N4mnar", "blanks") for n in (60, 150)]

@@ -19,7 +19,8 @@ import pandas as pd
 
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.essential import Essential, analyse_essential
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
+from tpr_outcomes.planning.workers import run_in_order
 
 VISITS = 6
 MARGIN = 1.3

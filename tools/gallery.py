@@ -109,7 +109,7 @@ def _several(result: Any) -> Entry:
     lines = (
         "import matplotlib.pyplot as plt",
         "",
-        "figure, axes = plt.subplots(2, 2, figsize=(13, 8), layout=\"constrained\")",
+        'figure, axes = plt.subplots(2, 2, figsize=(13, 8), layout="constrained")',
         f"for ax, name in zip(axes.flat, {shown!r}):".replace("'", '"'),
         "    tpr.plot(result, name, ax)",
     )

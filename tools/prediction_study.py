@@ -26,10 +26,11 @@ import pandas as pd
 from tpr_outcomes.cohort.derive import ratings
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import FitError
-from tpr_outcomes.inference.resample import generator, run_in_order
+from tpr_outcomes.inference.resample import generator
 from tpr_outcomes.models.outlook import outlook
 from tpr_outcomes.models.working import Working, working_model
 from tpr_outcomes.planning.simulate import simulate
+from tpr_outcomes.planning.workers import run_in_order
 from tpr_outcomes.planning.worlds import WORLDS
 
 CELLS = [

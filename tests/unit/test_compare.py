@@ -166,7 +166,8 @@ def test_every_number_of_the_page_is_a_field_of_a_row(which: str, request: pytes
     assert page.loose == []
     assert len(page.marked) > 20
     for mark, text in page.marked:
-        assert says(text, by_id[mark["data-ref"]].value(mark["data-field"]), mark["data-field"]), (mark, text)
+        row, field = by_id[mark["data-ref"]], mark["data-field"]
+        assert says(text, row.value(field), field, row.unit), (mark, text)
     assert all(refs for _, refs in page.alts)
 
 
