@@ -222,7 +222,7 @@ FINDINGS = {
         "Each patient has one total that does not change between ratings: the record shows who had more "
         "{many}, not what more {many} did."
     ),
-    "past": "The best searched place has {past} patients rated past it.",
+    "past": "Patients rated past the best searched place: {past}.",
 }
 
 HELP = {

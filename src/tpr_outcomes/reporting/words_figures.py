@@ -187,7 +187,7 @@ ALT = {
     ),
     "design": (
         "Past the best place, {knot} {many}, {better} of {best} or more would be found in 80 of 100 tries; "
-        "up to {limit} is accepted. {past} patients have a rating past it. {within} of {knots} places are "
+        "up to {limit} is accepted. Patients with a rating past it: {past}. {within} of {knots} places are "
         "within the limit."
     ),
     "withheld": "a withheld number of",
