@@ -177,8 +177,10 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         {"term": "Rival", "p_value": "p-value", "delta_bic": "BIC difference", "beaten": "Beaten"},
     ),
     "fits": (
-        "Every explanation, fitted to the same ratings, the best for its size first; the verdict takes its place "
-        "from ratings that could still fall",
+        (
+            "Every explanation, fitted to the same ratings, the best for its size first; the verdict takes its "
+            "place from ratings that could still fall"
+        ),
         {
             "label": "Explanation",
             "estimate": "Change near the highest totals ({unit})",
