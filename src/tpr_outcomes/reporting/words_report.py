@@ -178,8 +178,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "fits": (
         (
-            "Every explanation, fitted to the same ratings, the best for its size first; the verdict takes its "
-            "place from ratings that could still fall"
+            "Every explanation, fitted to the same ratings, the best for its size first; the verdict's own "
+            "place comes from ratings that could still fall"
         ),
         {
             "label": "Explanation",
