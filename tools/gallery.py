@@ -61,6 +61,9 @@ ax.figure.savefig("dose.png")
 print(tpr.plot_alt(result, "dose"))
 ```
 
+Pictures that the notebooks draw of simulated clinics come from `tpr_outcomes.reporting.plots_lesson` and its
+neighbours; the notebook they stand in shows what they are given.
+
 All data on this page are simulated. The page is written by `tools/gallery.py`, and a test holds it to what
 the code draws.
 """
@@ -190,7 +193,7 @@ def page(all_of_them: list[Entry]) -> str:
         alt = entry.alt.replace("\n", " ").replace("[", "(").replace("]", ")")
         parts.append(
             f"## {entry.title}\n\n![{entry.title}](images/gallery/{entry.name}.png)\n\n"
-            f"```python\n{entry.code}\n```\n\n{alt}\n"
+            f"```{'python' if 'tpr.plot' in entry.code else 'text'}\n{entry.code}\n```\n\n{alt}\n"
         )
     return "\n".join(parts)
 

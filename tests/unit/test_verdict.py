@@ -127,7 +127,8 @@ def test_the_catalogue_has_an_entry_for_every_label() -> None:
 def test_an_interval_that_runs_off_the_record_says_so(
     profile: dict[str, bool], interval: str, warning: str | None
 ) -> None:
-    made = said(evidence(profile={"conf_low": 20.0, "conf_high": 41.0, **profile}))
+    closed = {"open_low": False, "open_high": False}
+    made = said(evidence(profile={"conf_low": 20.0, "conf_high": 41.0, **closed, **profile}))
     assert interval in made.sentence
     assert any("no upper end" in w or "no lower end" in w or "puts no end" in w for w in made.warnings) == (
         warning is not None

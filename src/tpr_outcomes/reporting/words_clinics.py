@@ -20,7 +20,7 @@ POOLED = {
     "quantity": "Change of the outcome that goes with 10 more {dose}, each alike; negative is better.",
     "reading": (
         "Each clinic is pulled towards the mean of all by as much as its noise is large beside the true "
-        "differences. It is an association, not an effect: what the verdict of a clinic says of its "
+        "differences. It tells what goes together: what the verdict of a clinic says of its "
         "gates and checks holds here too. The verdicts themselves are not pooled."
     ),
     "too_few": "{k} clinics have this number; partial pooling needs {fewest}.",
