@@ -244,7 +244,7 @@ def _ends(texts: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _without_interval(template: str, low: str, high: str) -> str:
     """A sentence that says that its interval is withheld; no numbers at all where it is put otherwise."""
-    interval = words.INTERVAL.format(low=f"{{{low}}}", high=f"{{{high}}}")
+    interval = words.SPAN.format(low=f"{{{low}}}", high=f"{{{high}}}")
     if f"{{{low}}}" in template and interval not in template:
         return words.ABOUT["too few to tell"]
     return template.replace(interval, words.WITHHELD["interval"])
@@ -252,7 +252,7 @@ def _without_interval(template: str, low: str, high: str) -> str:
 
 def _opening(name: str, text: str, said: Said) -> str:
     """A part that opens a sentence, with a capital where something withheld now stands there."""
-    opens = said.template.startswith(f"{{{name}}}") or text.startswith(" ")
+    opens = text.startswith(" ") or f". {{{name}}}" in f". {said.template}"
     if opens and text.lstrip().startswith(tuple(words.WITHHELD.values())):
         at = len(text) - len(text.lstrip())
         return text[:at] + text[at].upper() + text[at + 1 :]

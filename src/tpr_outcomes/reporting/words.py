@@ -444,7 +444,7 @@ WITHHELD = {
     "interval": "interval withheld",
 }
 """In place of what would tell of a few people."""
-INTERVAL = "95% interval {low} to {high}"
+SPAN = "95% interval {low} to {high}"
 """How sentences write an interval."""
 
 ASK = "Asked: {estimand}"
