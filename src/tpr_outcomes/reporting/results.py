@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
@@ -203,7 +203,7 @@ def _tables(record: Record | None) -> list[Json]:
 
 
 def _claim(finding: Finding) -> dict[str, Json]:
-    numbers: list[Json] = [asdict(row) for row in finding.rows]
+    numbers: list[Json] = [dict(row.to_dict()) for row in finding.rows]
     return {
         "claim": finding.claim,
         "answer": finding.answer,
