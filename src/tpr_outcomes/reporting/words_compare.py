@@ -261,8 +261,8 @@ HOW = {
     ),
     "difference_cite": "Zou and Donner 2008, doi:10.1002/sim.3095; Newcombe 1998, Stat Med 17:873",
     "pooled": (
-        "Pooling: REML for the spread between clinics, Hartung and Knapp’s interval; each clinic’s prediction "
-        "carries the doubt about the spread. Interval of the spread: Q-profile."
+        "Pooling: REML for the spread between clinics, Hartung and Knapp’s interval; each clinic’s "
+        "prediction carries the doubt about the spread. Interval of the spread: Q-profile."
     ),
     "pooled_cite": "Hartung and Knapp 2001, doi:10.1002/sim.1009; Viechtbauer 2007, doi:10.1002/sim.2514",
     "funnel": (
