@@ -37,7 +37,7 @@ def visit_rows() -> list[list[object]]:
         for v in range(VISITS if p > 2 else 2):
             twitches = int(rng.poisson(6))
             last = v == (VISITS if p > 2 else 2) - 1
-            day = np.datetime64("2021-01-04") + start + 7 * v
+            day = np.datetime64("2021-01-04") + np.timedelta64(start + 7 * v, "D")
             rows.append([
                 canary("patient", p), v + 1, str(day), round(pain, 1), twitches, canary("therapist", p % 3),
                 "back" if p > 1 else canary("region", p), "f" if p % 2 else "m", 95 if p == 0 else 30 + p,

@@ -63,13 +63,13 @@ LIGHTS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "used": (
         "Patients used",
         {
-            "good": ("{used} of {patients} patients can be used.", "Nothing to do."),
+            "good": ("{used} patients can be used; patients in the record: {patients}.", "Nothing to do."),
             "look": (
-                "{used} of {patients} patients can be used.",
+                "{used} patients can be used; patients in the record: {patients}.",
                 "The others lack a first rating or a second one. Rate everybody at the first visit.",
             ),
             "problem": (
-                "Only {used} of {patients} patients can be used.",
+                "Only {used} patients can be used; patients in the record: {patients}.",
                 (
                     "The others lack a first rating or a second one. What is left may not be like them: find "
                     "out why they are missing before you read on."
