@@ -26,7 +26,7 @@ def clinic(tmp_path: Path) -> Path:
     rows = []
     for p in range(N):
         for v in range(3):
-            day = np.datetime64("2022-03-01") + 5 * p + (0, 7, 21)[v]
+            day = np.datetime64("2022-03-01") + np.timedelta64(5 * p + (0, 7, 21)[v], "D")
             age = (97, 91, 34, 35)[p % 4]
             stop = "quarrel with sister" if p == 0 and v == 2 else "better" if v == 2 else ""
             region = "=cmd" if p == 1 else "back"
