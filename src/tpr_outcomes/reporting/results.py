@@ -203,7 +203,7 @@ def _tables(record: Record | None, shown: Counts) -> list[Json]:
 
 
 def _rows(table: pd.DataFrame | None, name: str, shown: Counts) -> int | None:
-    """Rows of an optional table; None where they tell of a few people, by themselves or less another count."""
+    """Rows of an optional table; None where they tell of a few people, alone or less another count."""
     n = 0 if table is None else len(table)
     others = [shown.number(count) for count in ("patients", "analysed")] if name == "patients" else []
     near = any(other is not None and is_small(abs(other - n), shown.minimum) for other in others)
