@@ -118,9 +118,15 @@ def test_no_file_tells_of_few_people(made: tuple[dict[str, pd.DataFrame], Any]) 
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", files["report.html"].decode()))
     assert re.findall(r"(?<![\d.,–-])[1-4] (?:patients?|people)\b[^.]{0,40}", page) == []
     sentences = " ".join(claim["sentence"] for claim in verdict["claims"])
-    said = {int(n.replace(",", "")) for n in re.findall(r"([\d,]*\d) patients\b", sentences)}
+    said = {
+        int(n.replace(",", ""))
+        for n in re.findall(r"(?<!ewer than )\b([\d,]*\d) patients\b(?! or more)", sentences)
+    }
     totals = said | {n for n in known(result).values() if n}
     assert [(a, b) for a, b in combinations(sorted(totals, reverse=True), 2) if a - b in SMALL] == []
+    held = {table["table"]: table["rows"] for table in verdict["data"]["tables"]}
+    assert [n for n in held.values() if n in SMALL] == []
+    assert [n for n in totals if held["patients"] and abs(n - held["patients"]) in SMALL] == []
     assert "nan" not in re.findall(r"[a-z]+", sentences.lower())
 
 

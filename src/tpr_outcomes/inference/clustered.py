@@ -136,7 +136,7 @@ def share_of(
     said, who = np.asarray(yes, dtype=np.float64), np.asarray(patient)
     people = int(np.unique(who).size)
     if people < 2:
-        reason = f"entries of {people} patients; a share with an interval needs two"
+        reason = "too few entries; a share with an interval needs two patients"
         return not_estimated(term, n_rows=said.size, n_patients=people, reason=reason)
     covariance = jackknife(lambda keep: np.array([said[keep].mean()]), who)
     error = math.sqrt(float(covariance[0, 0]))
@@ -166,7 +166,7 @@ def ratio_of(
     who = np.asarray(patient)
     people = int(np.unique(who).size)
     if people < 2 or not bottom.sum() > 0:
-        reason = f"entries of {people} patients; a share with an interval needs two"
+        reason = "too few entries; a share with an interval needs two patients"
         return not_estimated(term, n_rows=top.size, n_patients=people, reason=reason)
 
     def share(keep: NDArray[np.bool_]) -> Array:

@@ -233,7 +233,7 @@ def _thin(curve: Incidence, landmark: float) -> str:
     left = (
         int(curve.at_risk[curve.time <= landmark][-1]) if (curve.time <= landmark).any() else curve.n_patients
     )
-    return f"only {left} patients were still followed" if left < FEW else ""
+    return "only few patients were still followed" if left < FEW else ""
 
 
 def _otherwise(endings: Sequence[Ending], level: float) -> Estimate:

@@ -173,7 +173,7 @@ def _withheld(said: Said, hidden: Hidden, minimum: int) -> set[int]:
     rows = list(said.numbers)
     out = {i for i, row in enumerate(rows) if _tells(row, hidden, minimum)}
     shares = [i for i, row in enumerate(rows) if _is_share(row) and row.behind.sides]
-    quoted = {i: not any(_veil(text, set(_spellings(rows[i]))) != text for text in said.texts.values())
+    quoted = {i: not any(_veil(text, _gone([rows[i]], name)) != text for name, text in said.texts.items())
               for i in shares}  # fmt: skip
     kept: list[Number] = []
     for i in sorted(shares, key=lambda i: (quoted[i], i)):  # what the sentence says goes last
@@ -227,9 +227,9 @@ def _without(said: Said, hidden: Hidden, minimum: int) -> Said:
         lost = [old for old, new in zip(rows, numbers, strict=True) if math.isnan(new.conf_low)]
         if any(texts[low] in _spelt(r, r.conf_low) and texts[high] in _spelt(r, r.conf_high) for r in lost):
             template = _without_interval(template, low, high)
-    gone = {spelt for i in out for spelt in _spellings(rows[i])}
+    gone = [rows[i] for i in out]
     asis = COUNT_TEXTS | ends
-    changed = {name: text if name in asis else _veil(text, gone) for name, text in texts.items()}
+    changed = {name: text if name in asis else _veil(text, _gone(gone, name)) for name, text in texts.items()}
     changed = {name: _opening(name, text, said) for name, text in changed.items()}
     plain = [replace(row, behind=Behind()) for row in numbers]
     return replace(said, template=template, texts=changed, numbers=plain)
@@ -300,11 +300,13 @@ def _no_interval(row: Number) -> Number:
     return replace(row, conf_low=math.nan, conf_high=math.nan)
 
 
-def _spellings(row: Number) -> Iterator[str]:
-    """How a sentence may write the value of a number or an end of its interval."""
-    for value in (row.estimate, row.conf_low, row.conf_high):
-        if math.isfinite(value) and value not in (0.0, 1.0):  # none, all: nobody is told of
-            yield from _spelt(row, value)
+def _gone(rows: Iterable[Number], name: str) -> set[str]:
+    """How a part of a sentence may write what is withheld: an end of an interval, or a value."""
+    end = name.endswith(("low", "high"))
+    values = ((row, row.conf_low, row.conf_high) if end else (row, row.estimate) for row in rows)
+    found = ((row, value) for row, *several in values for value in several)
+    # none, all: nobody is told of
+    return {spelt for row, value in found if value not in (0.0, 1.0) for spelt in _spelt(row, value)}
 
 
 def _spelt(row: Number, value: float) -> tuple[str, ...]:
