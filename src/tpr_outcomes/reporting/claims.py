@@ -16,6 +16,7 @@ from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
 from tpr_outcomes.reporting import (
+    claim_rows,
     claims_core,
     claims_course,
     claims_procedure,
@@ -25,12 +26,11 @@ from tpr_outcomes.reporting import (
     claims_twitches,
 )
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, answer
-from tpr_outcomes.reporting.claim_rows import BY_ID, CLAIMS, Claim, Known
 from tpr_outcomes.reporting.phrases import parts
 from tpr_outcomes.reporting.spelling import terms
 from tpr_outcomes.reporting.verdict import Finding
 
-__all__ = ["BY_ID", "CLAIMS", "REGISTRY", "Claim", "Known", "answer_claims", "collect"]
+__all__ = ["REGISTRY", "answer_claims", "collect"]
 
 
 def collect(*modules: Mapping[str, Analysis]) -> dict[str, Analysis]:
@@ -44,7 +44,7 @@ def collect(*modules: Mapping[str, Analysis]) -> dict[str, Analysis]:
     found: dict[str, Analysis] = {}
     for analyses in modules:
         for claim, analysis in analyses.items():
-            if claim not in BY_ID or claim in found:
+            if claim not in claim_rows.BY_ID or claim in found:
                 raise ValueError(f"{claim} is not a claim of the page, or already has an answer.")
             found[claim] = analysis
     return found
@@ -83,7 +83,7 @@ def answer_claims(
     """
     called = terms(evidence.ratings.dose, evidence.scale)
     basis = Basis(as_record(record), evidence, decision, parts(evidence, decision, called, shown=shown))
-    found = (answer(claim, basis, REGISTRY.get(claim.id)) for claim in CLAIMS)
+    found = (answer(claim, basis, REGISTRY.get(claim.id)) for claim in claim_rows.CLAIMS)
     return tuple(_withheld(finding, shown.minimum if shown else 0) for finding in found)
 
 

@@ -13,11 +13,10 @@ from typing import Literal, Protocol
 
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
-from tpr_outcomes.reporting import words
+from tpr_outcomes.reporting import words, words_numbers
 from tpr_outcomes.reporting import words_notebook as catalogue
 from tpr_outcomes.reporting.phrases import parts, say
 from tpr_outcomes.reporting.spelling import percent, terms
-from tpr_outcomes.reporting.words_numbers import SHARES
 
 State = Literal["good", "look", "problem", "open"]
 
@@ -194,9 +193,9 @@ _LOOKS: tuple[Callable[[Evaluated], Light | None], ...] = (
 def _share(share: float) -> str:
     """Write a share; never "100%" where anything is missing, never "0%" where anything is there."""
     if 0.0 < share < 0.01:
-        return SHARES["under"]
+        return words_numbers.SHARES["under"]
     if 0.99 < share < 1.0:
-        return SHARES["over"]
+        return words_numbers.SHARES["over"]
     return percent(share)
 
 
