@@ -177,7 +177,7 @@ def first_screen(evaluation: Evaluation) -> Block:
         question=fill(say.SCREEN["question"], called),
     )
     used = say.SCREEN["numbers"].format(
-        patients=f"{e.ratings.n_patients:,}", ratings=f"{e.ratings.pain.size:,}"
+        patients=evaluation.shown.text("analysed"), ratings=evaluation.shown.text("ratings")
     )
     lights = blocks.light_list(data_lights(evaluation), f"{say.SCREEN['check']} · {used}")
     return blocks.beside(blocks.stack(answer, lights), answer_picture(evaluation), kind="hero")

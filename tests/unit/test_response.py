@@ -116,7 +116,7 @@ def test_still_coming_is_censored_and_an_improvement_not_borne_out_is_not_yet_se
     assert found.unconfirmed == 2
     assert found.to_frame().set_index("term")["note"]["otherwise"] == "nobody stopped"
     notes = found.to_frame().set_index("term")["note"]
-    assert notes["response_by_1"] == "only 3 patients were still followed"
+    assert notes["response_by_1"] == "only few patients were still followed"
     assert notes["response_by_6"] == "nobody was followed that long"
 
 

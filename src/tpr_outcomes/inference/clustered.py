@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +37,9 @@ class Estimate:
         What it rests on.
     note : str
         How to read it, or why it could not be estimated.
+    sides : tuple of int, optional
+        Patients behind each group that a share tells of: those with it, those without, and what else would
+        follow. None: not known. Empty: it counts nobody.
     """
 
     term: str
@@ -48,6 +51,7 @@ class Estimate:
     n_rows: int
     n_patients: int
     note: str = ""
+    sides: tuple[int, ...] | None = field(default=None, repr=False)
 
 
 def not_estimated(term: str, *, n_rows: int, n_patients: int, reason: str) -> Estimate:
@@ -132,12 +136,18 @@ def share_of(
     said, who = np.asarray(yes, dtype=np.float64), np.asarray(patient)
     people = int(np.unique(who).size)
     if people < 2:
-        reason = f"entries of {people} patients; a share with an interval needs two"
+        reason = "too few entries; a share with an interval needs two patients"
         return not_estimated(term, n_rows=said.size, n_patients=people, reason=reason)
     covariance = jackknife(lambda keep: np.array([said[keep].mean()]), who)
     error = math.sqrt(float(covariance[0, 0]))
     low, high = wilson(float(said.mean()), error, n_patients=people, level=level)
-    return Estimate(term, float(said.mean()), error, low, high, math.nan, said.size, people, note)
+    sides = _people(who, said > 0), _people(who, said == 0)
+    return Estimate(term, float(said.mean()), error, low, high, math.nan, said.size, people, note, sides)
+
+
+def _people(patient: NDArray[np.int64], here: NDArray[np.bool_]) -> int:
+    """Number of patients with a row that is marked."""
+    return int(np.unique(patient[here]).size)
 
 
 def ratio_of(
@@ -156,7 +166,7 @@ def ratio_of(
     who = np.asarray(patient)
     people = int(np.unique(who).size)
     if people < 2 or not bottom.sum() > 0:
-        reason = f"entries of {people} patients; a share with an interval needs two"
+        reason = "too few entries; a share with an interval needs two patients"
         return not_estimated(term, n_rows=top.size, n_patients=people, reason=reason)
 
     def share(keep: NDArray[np.bool_]) -> Array:
@@ -165,11 +175,19 @@ def ratio_of(
     value = float(top.sum() / bottom.sum())
     error = math.sqrt(float(jackknife(share, who)[0, 0]))
     low, high = wilson(value, error, n_patients=people, level=level)
-    return Estimate(term, value, error, low, high, math.nan, top.size, people, note)
+    sides = _people(who, top > 0), _people(who, top < bottom)
+    return Estimate(term, value, error, low, high, math.nan, top.size, people, note, sides)
 
 
 def exact_share(
-    term: str, count: int, of: int, *, n_patients: int, level: float = 0.95, note: str = ""
+    term: str,
+    count: int,
+    of: int,
+    *,
+    n_patients: int,
+    level: float = 0.95,
+    note: str = "",
+    sides: tuple[int, ...] | None = None,
 ) -> Estimate:
     r"""Share with its exact interval, each of the ``of`` taken as independent.
 
@@ -181,6 +199,8 @@ def exact_share(
     n_patients : int
     level : float, optional
         Of the two-sided interval; where nothing happened the upper end is one-sided at that level.
+    sides : tuple of int, optional
+        Patients with it and without.
 
     Notes
     -----
@@ -201,7 +221,7 @@ def exact_share(
     else:
         low = float(stats.beta.ppf(alpha / 2.0, count, of - count + 1))
         high = float(stats.beta.ppf(1.0 - alpha / 2.0, count + 1, of - count)) if count < of else 1.0
-    return Estimate(term, count / of, math.nan, low, high, math.nan, of, n_patients, note)
+    return Estimate(term, count / of, math.nan, low, high, math.nan, of, n_patients, note, sides)
 
 
 def regression(

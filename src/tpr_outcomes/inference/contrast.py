@@ -115,7 +115,7 @@ def fit_exposure(
     y, own, rest = apart[:, 0], apart[:, 1], full_rank(apart[:, 2:])
     basis = np.linalg.qr(rest)[0]
     own = own - basis @ (basis.T @ own)
-    reason = f"{people} patients, and the exposure does not vary among rows alike in the rest"
+    reason = "too few patients, or the exposure does not vary among rows alike in the rest"
     if people < FEWEST_PATIENTS or not own @ own > 1e-8 * max(float(exposure @ exposure), 1e-300):
         return _nothing(term, y.size, people, reason)
     try:

@@ -183,7 +183,10 @@ def _compared(seen: _Courses, twins: list[_Courses], reach: float) -> list[Estim
             error = math.sqrt((groups - 1) / groups * float(apart @ apart) + float(extra[k]))
             middle, floor = float(value[k]), -1.0 if name == "excess" else 0.0
             ends = max(middle - reach * error, floor), min(middle + reach * error, 1.0)
-            rows.append(Estimate(f"{name}_by_{landmark}", middle, error, *ends, math.nan, n, n))
+            # what a model expects without the dose counts nobody; with it, the record is counted
+            counted = int((seen.responded & (seen.when <= landmark)).sum())
+            sides = () if name == "natural" else (counted, n - counted)
+            rows.append(Estimate(f"{name}_by_{landmark}", middle, error, *ends, math.nan, n, n, "", sides))
     return rows
 
 

@@ -8,7 +8,9 @@ noted at the same visit, since ratings are asked on arrival (unless the record r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -51,6 +53,7 @@ class Order:
     asked: int
     treated: int
     percent: float
+    firsts: Mapping[str, int] = field(default_factory=dict)
 
 
 def order_of_treatments(
@@ -106,6 +109,7 @@ def order_of_treatments(
         asked=len(endings),
         treated=len(treated),
         percent=percent,
+        firsts=dict(Counter(why for _, why in firsts)),
     )
 
 

@@ -209,7 +209,8 @@ def _ratio(name: str, exposure: Array, spells: Spells, level: float) -> Estimate
         return not_estimated(name, n_rows=int(keep.sum()), n_patients=people, reason=str(problem))
     ratio, low, high, p_value = fit.ratio(name, level=level)
     error = ratio * math.sqrt(float(fit.robust_cov[0, 0]))
-    return Estimate(name, ratio, error, low, high, p_value, int(keep.sum()), people, f"{events} relapses")
+    note = f"{events // 10 * 10} or more relapses"  # by tens: two exact counts leave a small rest
+    return Estimate(name, ratio, error, low, high, p_value, int(keep.sum()), people, note)
 
 
 def _reached(course: MeanCumulative, spells: Spells) -> Estimate:

@@ -8,8 +8,9 @@ competes with responding, so shares are of all patients and never "of those who 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,8 @@ class Response:
     left_out_of_dose: int
     reasons_recorded: bool
     estimates: tuple[Estimate, ...]
+    causes: Mapping[str, int] = field(default_factory=dict)
+    highest_by: Mapping[float, int] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per estimate."""
@@ -147,16 +150,19 @@ def analyse_response(
         by_dose = aalen_johansen(
             [ending.dose for ending in known], [ending.cause for ending in known], level=level
         )
+    improved = [_as_response(ending) for ending in endings]
     return Response(
         cut=cut,
         visits=by_visits,
         dose=by_dose,
-        highest=incidence_of([_as_response(ending) for ending in endings], level),
+        highest=incidence_of(improved, level),
+        causes=dict(Counter(ending.cause for ending in endings)),
+        highest_by={landmark: sides_of(improved, RESPONSE, landmark)[0] for landmark in LANDMARKS},
         unconfirmed=sum(math.isfinite(ending.unconfirmed_at) for ending in endings),
         left_out=left_out,
         left_out_of_dose=len(endings) - len(known),
         reasons_recorded="stop_reason" in visits.table,
-        estimates=tuple(_estimates(by_visits, by_dose, _otherwise(endings, level))),
+        estimates=tuple(_estimates(endings, by_visits, by_dose, _otherwise(endings, level))),
     )
 
 
@@ -227,7 +233,7 @@ def _thin(curve: Incidence, landmark: float) -> str:
     left = (
         int(curve.at_risk[curve.time <= landmark][-1]) if (curve.time <= landmark).any() else curve.n_patients
     )
-    return f"only {left} patients were still followed" if left < FEW else ""
+    return "only few patients were still followed" if left < FEW else ""
 
 
 def _otherwise(endings: Sequence[Ending], level: float) -> Estimate:
@@ -236,12 +242,21 @@ def _otherwise(endings: Sequence[Ending], level: float) -> Estimate:
     causes = [e.cause if e.cause in (CENSORED, RESPONSE) else name for e in endings]
     n = len(endings)
     if name not in causes:
-        return Estimate(name, 0.0, math.nan, math.nan, math.nan, math.nan, n, n, "nobody stopped")
+        return Estimate(name, 0.0, math.nan, math.nan, math.nan, math.nan, n, n, "nobody stopped", (0, n))
     curve = aalen_johansen([ending.visits for ending in endings], causes, level=level)
-    return Estimate(name, *curve.at(math.inf, name), math.nan, n, n)
+    sides = causes.count(name), n - causes.count(name)
+    return Estimate(name, *curve.at(math.inf, name), math.nan, n, n, "", sides)
 
 
-def _estimates(by_visits: Incidence, by_dose: Incidence | None, otherwise: Estimate) -> list[Estimate]:
+def sides_of(endings: Sequence[Ending], cause: str, landmark: float = math.inf) -> tuple[int, int]:
+    """Patients whose course had ended so after at most that many visits, and the others."""
+    ended = sum(ending.cause == cause and ending.visits <= landmark for ending in endings)
+    return ended, len(endings) - ended
+
+
+def _estimates(
+    endings: Sequence[Ending], by_visits: Incidence, by_dose: Incidence | None, otherwise: Estimate
+) -> list[Estimate]:
     """Landmark shares, the share that ended otherwise, and medians."""
     n = by_visits.n_patients
     rows = []
@@ -249,7 +264,8 @@ def _estimates(by_visits: Incidence, by_dose: Incidence | None, otherwise: Estim
     for landmark in LANDMARKS:
         shares = by_visits.at(landmark, RESPONSE) if responded else (0.0, math.nan, math.nan, math.nan)
         note = _thin(by_visits, landmark)
-        rows.append(Estimate(f"response_by_{landmark}", *shares, math.nan, n, n, note))
+        sides = sides_of(endings, RESPONSE, landmark)
+        rows.append(Estimate(f"response_by_{landmark}", *shares, math.nan, n, n, note, sides))
     rows.append(otherwise)
     for name, curve in (("median_visits", by_visits), ("median_dose", by_dose)):
         if curve is None or RESPONSE not in curve.causes:

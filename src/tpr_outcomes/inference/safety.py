@@ -95,8 +95,17 @@ def adverse_events(
     for name, mark in marks.items():
         visits_with = int(mark.groupby(occasion).any().sum())
         people_with = int(mark.groupby(entries["patient"]).any().sum())
-        by_visit.append(exact_share(name, visits_with, asked, n_patients=patients, level=level))
-        by_patient.append(exact_share(name, people_with, patients, n_patients=patients, level=level))
+        at_visit = mark.groupby([entries["patient"], occasion]).any()
+        without = int((~at_visit).groupby(level=0).any().sum())
+        by_visit.append(
+            exact_share(
+                name, visits_with, asked, n_patients=patients, level=level, sides=(people_with, without)
+            )
+        )
+        sides = people_with, patients - people_with
+        by_patient.append(
+            exact_share(name, people_with, patients, n_patients=patients, level=level, sides=sides)
+        )
     return Safety(
         asked=asked,
         patients=patients,

@@ -34,12 +34,15 @@ class Reached:
     ----------
     cut : ImportantDifference
     share, conf_low, conf_high : float
+    sides : tuple of int
+        Patients who did, and who did not.
     """
 
     cut: ImportantDifference
     share: float
     conf_low: float
     conf_high: float
+    sides: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,15 @@ class ScoreChange:
         One per cited cut-point, in the order of the instrument.
     beyond_error : float
         Share of patients whose change exceeds the smallest cited measurement error; NaN where none is cited.
+    beyond_sides : tuple of int
+        Patients whose change does, and whose does not.
     """
 
     scale: Scale
     change: Estimate
     reached: tuple[Reached, ...]
     beyond_error: float
+    beyond_sides: tuple[int, ...] | None = None
 
 
 def score_changes(scores: pd.DataFrame, *, level: float = 0.95) -> tuple[ScoreChange, ...]:
@@ -111,12 +117,19 @@ def _change(rows: pd.DataFrame, scale: Scale, level: float) -> ScoreChange:
     change = Estimate(scale.name, mean, error, mean - reach, mean + reach, math.nan, n, n)
     reached = []
     for cut in scale.important_differences:
-        share = float(_met(first, last, cut, scale).mean())
+        met = _met(first, last, cut, scale)
+        share = float(met.mean())
         low, high = wilson(share, math.sqrt(share * (1 - share) / n), n_patients=n, level=level)
-        reached.append(Reached(cut, share, low, high))
+        reached.append(Reached(cut, share, low, high, _sides(met)))
     errors = [item.value for item in scale.detectable_changes]
-    beyond = float((np.abs(last - first) > min(errors)).mean()) if errors else math.nan
-    return ScoreChange(scale, change, tuple(reached), beyond)
+    past = np.abs(last - first) > min(errors, default=math.inf)
+    beyond = float(past.mean()) if errors else math.nan
+    return ScoreChange(scale, change, tuple(reached), beyond, _sides(past))
+
+
+def _sides(met: NDArray[np.bool_]) -> tuple[int, int]:
+    """How many are true, and how many are not."""
+    return int(met.sum()), int((~met).sum())
 
 
 def _met(first: Array, last: Array, cut: ImportantDifference, scale: Scale) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,7 @@ class Soreness:
     level: float
     delayed: int
     without_diary: int | None
+    patients_without: int | None = None
 
     def get(self, term: str) -> Estimate:
         """Return the estimate of that name."""
@@ -153,6 +154,7 @@ def analyse_soreness(
         level=level,
         delayed=int(episodes["delayed"].sum()),
         without_diary=None if visits is None else without,
+        patients_without=None if visits is None else int(np.unique(_lacking(episodes, visits)).size),
     )
 
 
@@ -198,10 +200,19 @@ def _shares(episodes: pd.DataFrame, *, first: float, horizon: float, level: floa
             rows.append(not_estimated(name, n_rows=len(frame), n_patients=people, reason=reason))
             continue
         low, high = wilson(value, error, n_patients=people, level=level)
-        rows.append(Estimate(name, value, error, low, high, math.nan, len(frame), people))
+        sides = _sides(name, frame, horizon)
+        rows.append(Estimate(name, value, error, low, high, math.nan, len(frame), people, "", sides))
     ever = episodes.groupby("patient")["sore"].any()
     rows.append(share_of("sore_patients", ever.to_numpy(), ever.index.to_numpy(), level=level))
     return rows
+
+
+def _sides(name: str, frame: pd.DataFrame, horizon: float) -> tuple[int, int]:
+    """Patients with an episode that can have been so, and with one that can have been otherwise."""
+    yes, no = frame["sore"], ~frame["sore"]
+    if name != "sore":
+        yes, no = frame["left"] < horizon, frame["right"] > horizon
+    return int(frame.loc[yes, "patient"].nunique()), int(frame.loc[no, "patient"].nunique())
 
 
 def _bounds(
@@ -215,8 +226,7 @@ def _bounds(
     note = "missing entries"
     if visits is not None:
         note = "missing entries and diaries"
-        whole = visits.merge(episodes[["patient", "visit"]], how="left", indicator="diary")
-        lacking = whole.loc[whole["diary"] == "left_only", "patient"].to_numpy()
+        lacking = _lacking(episodes, visits)
         can = np.vstack([can, np.ones((lacking.size, 3), dtype=bool)])
         patient = np.concatenate([patient, lacking])
 
@@ -226,11 +236,19 @@ def _bounds(
     rows = []
     for name, kind in (("sore_lowest", choose(0, 1, 2)), ("sore_highest", choose(1, 2, 0))):
         rows.append(share_of(name, kind > 0, patient, level=level, note=note))
+    open_ends = int(np.unique(patient[can.sum(axis=1) > 1]).size)
     term = f"resolved_{horizon:g}"
     for name, kind in ((f"{term}_lowest", choose(2, 0, 1)), (f"{term}_highest", choose(1, 0, 2))):
         sore = kind > 0
         rows.append(share_of(name, kind[sore] == 1, patient[sore], level=level, note=note))
-    return rows
+    # what is not known follows from the two ends together
+    return [replace(row, sides=None if row.sides is None else (*row.sides, open_ends)) for row in rows]
+
+
+def _lacking(episodes: pd.DataFrame, visits: pd.DataFrame) -> NDArray[np.int64]:
+    """Patient of each visit without a diary."""
+    whole = visits.merge(episodes[["patient", "visit"]], how="left", indicator="diary")
+    return np.asarray(whole.loc[whole["diary"] == "left_only", "patient"])
 
 
 def _shapes(episodes: pd.DataFrame) -> tuple[tuple[DurationFit, ...], str]:
@@ -277,7 +295,7 @@ def _parametric(
         share, low, high = (1.0 / (1.0 + math.exp(-x)) for x in (here, here - t * error, here + t * error))
         note = f"AIC {fit.aic:.2f}"
         rows.append(
-            Estimate(name, share, error * share * (1.0 - share), low, high, math.nan, n, people, note)
+            Estimate(name, share, error * share * (1.0 - share), low, high, math.nan, n, people, note, ())
         )
     return rows
 

@@ -24,7 +24,7 @@ from tpr_outcomes.reporting.claim_rows import Claim
 from tpr_outcomes.reporting.phrases import say
 from tpr_outcomes.reporting.spelling import counted, listed
 from tpr_outcomes.reporting.told import told
-from tpr_outcomes.reporting.verdict import Answer, Finding, Grade, Number, Rule, provenance
+from tpr_outcomes.reporting.verdict import Answer, Behind, Finding, Grade, Number, Rule, provenance
 
 AVAILABILITY = Rule("claim-availability", "2", "docs/methods/verdict-json.md")
 """The rule that says a claim cannot be answered, and why."""
@@ -158,6 +158,7 @@ def number_of(estimate: Estimate, *, unit: str, method: str, level: float = 0.95
         unit=unit,
         n=estimate.n_patients,
         method=f"{method}; {estimate.note}" if estimate.note else method,
+        behind=Behind(estimate.sides, estimate.n_rows),
     )
 
 
@@ -182,17 +183,28 @@ def answer(claim: Claim, basis: Basis, analysis: Analysis | None) -> Finding:
     analysis : Analysis or None
         None where no analysis is registered: the answer that the claim's kind allows.
     """
+    return finding(claim, basis, *said_of(claim, basis, analysis))
+
+
+def said_of(claim: Claim, basis: Basis, analysis: Analysis | None) -> tuple[Said, Rule]:
+    """Return what may be said of one claim, not yet in words, and the rule that says so.
+
+    Parameters
+    ----------
+    claim, basis, analysis
+        As :func:`answer`.
+    """
     if analysis is None:
-        return finding(claim, basis, _by_kind(claim), AVAILABILITY)
+        return _by_kind(claim), AVAILABILITY
     unmet = [need for need in analysis.needs if not need.met_by(basis.record)]
     if unmet:
-        return finding(claim, basis, _not_recorded(basis.record, unmet), AVAILABILITY)
+        return _not_recorded(basis.record, unmet), AVAILABILITY
     try:
         result = basis.result(analysis.analyse)
     except (FitError, DataError) as error:
         said = Said("inconclusive", words.ABOUT["not fitted"], "none", {"problem": str(error)})
-        return finding(claim, basis, said, analysis.rule)
-    return finding(claim, basis, analysis.judge(result, basis), analysis.rule)
+        return said, analysis.rule
+    return analysis.judge(result, basis), analysis.rule
 
 
 def _by_kind(claim: Claim) -> Said:

@@ -9,9 +9,8 @@ one gets the answer its kind allows. The core (C2, C12, C13) follows the decisio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from tpr_outcomes.cohort.privacy import Counts, is_small
+from tpr_outcomes.cohort.privacy import Counts
 from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
@@ -25,7 +24,8 @@ from tpr_outcomes.reporting import (
     claims_soreness,
     claims_twitches,
 )
-from tpr_outcomes.reporting.claim_plug import Analysis, Basis, answer
+from tpr_outcomes.reporting.claim_plug import Analysis, Basis, finding, said_of
+from tpr_outcomes.reporting.few_people import withhold
 from tpr_outcomes.reporting.phrases import parts
 from tpr_outcomes.reporting.spelling import terms
 from tpr_outcomes.reporting.verdict import Finding
@@ -83,11 +83,11 @@ def answer_claims(
     """
     called = terms(evidence.ratings.dose, evidence.scale)
     basis = Basis(as_record(record), evidence, decision, parts(evidence, decision, called, shown=shown))
-    found = (answer(claim, basis, REGISTRY.get(claim.id)) for claim in claim_rows.CLAIMS)
-    return tuple(_withheld(finding, shown.minimum if shown else 0) for finding in found)
-
-
-def _withheld(finding: Finding, minimum: int) -> Finding:
-    """The same finding without the numbers of patients that are too small to be shown."""
-    rows = tuple(replace(row, n=None) if is_small(row.n or 0, minimum) else row for row in finding.rows)
-    return finding if rows == finding.rows else replace(finding, rows=rows)
+    found = [said_of(claim, basis, REGISTRY.get(claim.id)) for claim in claim_rows.CLAIMS]
+    told = [said for said, _ in found]
+    if shown is not None:
+        told = withhold(told, shown)
+    return tuple(
+        finding(claim, basis, said, rule)
+        for claim, said, (_, rule) in zip(claim_rows.CLAIMS, told, found, strict=True)
+    )

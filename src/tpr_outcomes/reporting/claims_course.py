@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tpr_outcomes.errors import FitError, PlanError
 from tpr_outcomes.inference.clustered import Estimate, share_of
@@ -17,7 +17,7 @@ from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Need, Said, numbe
 from tpr_outcomes.reporting.claims_soreness import MOST, answer_share
 from tpr_outcomes.reporting.claims_twitches import SHOWN
 from tpr_outcomes.reporting.spelling import percent
-from tpr_outcomes.reporting.verdict import Answer, Grade, Number, Rule
+from tpr_outcomes.reporting.verdict import Answer, Behind, Grade, Number, Rule
 
 RESPONSE_RULE = Rule("first-response", "2", "docs/methods/response.md")
 GAPS = Rule("visit-gaps", "2", "docs/methods/visit-frequency.md")
@@ -153,16 +153,23 @@ def _response_numbers(result: Several) -> list[Number]:
         numbers.append(Number(f"cut_{cut:g}", cut, unit="%", method=f"cited: {response.cut.source}"))
         for row in response.estimates:
             unit = {"median_visits": "visits", "median_dose": "doses"}.get(row.term, "share")
-            numbers.append(number_of(row, unit=unit, method=method, term=f"{row.term}_{cut:g}"))
+            one = number_of(row, unit=unit, method=method, term=f"{row.term}_{cut:g}")
+            group = "ended" if row.term == "otherwise" else ""
+            numbers.append(replace(one, behind=replace(one.behind, group=group)))
         n = response.visits.n_patients
-        most = Estimate(f"highest_by_{SIX}", *_highest(response), math.nan, n, n)
+        improved = response.highest_by.get(SIX, 0)
+        most = Estimate(
+            f"highest_by_{SIX}", *_highest(response), math.nan, n, n, "", (improved, n - improved)
+        )
         how = f"{method}; an improvement at the last rating counts"
         numbers.append(number_of(most, unit="share", method=how, term=f"{most.term}_{cut:g}"))
         for cause in response.visits.causes:
             if cause != RESPONSE:
                 share, error, low, high = response.visits.at(math.inf, cause)
-                row = Estimate(_cause(cause), share, error, low, high, math.nan, n, n)
-                numbers.append(number_of(row, unit="share", method=method, term=f"{row.term}_{cut:g}"))
+                sides = response.causes[cause], n - response.causes[cause]
+                row = Estimate(_cause(cause), share, error, low, high, math.nan, n, n, "", sides)
+                one = number_of(row, unit="share", method=method, term=f"{row.term}_{cut:g}")
+                numbers.append(replace(one, behind=replace(one.behind, group=f"ended {cut:g}")))
         twin = result.twins.get(cut)
         for row in twin.estimates if twin is not None else ():
             if not row.term.startswith("observed"):
@@ -240,11 +247,16 @@ def _order(result: Order, basis: Basis) -> Said:
     method = "patients who took up another treatment"
     numbers = [number_of(row, unit="share", method=method) for row in (after, at_all)]
     numbers.append(Number("cut", result.percent, unit="%", method="cited on the scale"))
-    numbers.append(Number("treated", result.treated, unit="patients", n=result.asked, method="count"))
+    treated = Behind(counts="patients")
+    numbers.append(
+        Number("treated", result.treated, unit="patients", n=result.asked, method="count", behind=treated)
+    )
     for cause in result.first.causes:
         share, error, low, high = result.first.at(math.inf, cause)
-        row = Estimate(f"first: {cause}", share, error, low, high, math.nan, result.asked, result.asked)
-        numbers.append(number_of(row, unit="share", method="Aalen–Johansen, whichever came first"))
+        n, came = result.asked, result.firsts[cause]
+        row = Estimate(f"first: {cause}", share, error, low, high, math.nan, n, n, "", (came, n - came))
+        one = number_of(row, unit="share", method="Aalen–Johansen, whichever came first")
+        numbers.append(replace(one, behind=replace(one.behind, group="first")))
     return Said(answer, words_claims.C16["any"], texts=texts, numbers=numbers)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from tpr_outcomes.inference.clustered import Estimate
 from tpr_outcomes.inference.medicine import Advice, Medicine, advice_given, pain_medicine
-from tpr_outcomes.inference.procedure import Shares, insertion_felt, twitch_feeling, twitch_pain
+from tpr_outcomes.inference.procedure import NAMED, Shares, insertion_felt, twitch_feeling, twitch_pain
 from tpr_outcomes.inference.safety import Safety, adverse_events
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting import words_claims as say
@@ -16,7 +17,7 @@ from tpr_outcomes.reporting.claim_plug import AVAILABILITY, Analysis, Basis, Nee
 from tpr_outcomes.reporting.claims_soreness import MOST, answer_share
 from tpr_outcomes.reporting.spelling import listed, number, percent
 from tpr_outcomes.reporting.told import told
-from tpr_outcomes.reporting.verdict import Answer, Number, Rule
+from tpr_outcomes.reporting.verdict import Answer, Behind, Number, Rule
 
 PAGE = "docs/methods/procedure-and-safety.md"
 BRIEF = Rule("twitch-pain", "1", PAGE)
@@ -64,8 +65,13 @@ def _feeling(result: Shares, _: Basis) -> Said:
         answer_share(named, MOST),
         say.C5["any"],
         texts=texts,
-        numbers=[_share(row, result) for row in result.estimates],
+        numbers=[_share(named, result), *(_share(row, result, _group(row)) for row in words)],
     )
+
+
+def _group(row: Estimate) -> str:
+    """Words that add up: to the share of those in the claim, and to the rest."""
+    return "named" if row.term in NAMED else "words"
 
 
 def _felt(result: Shares, _: Basis) -> Said:
@@ -165,17 +171,22 @@ def _safety_numbers(result: Safety) -> list[Number]:
         number_of(row, unit="share of patients", method=people, term=f"{row.term}_patients")
         for row in result.by_patient
     ]
-    asked = Number("asked", result.asked, unit="visits", n=result.patients, method="visits with an entry")
-    return [*rows, asked, Number("patients", result.patients, unit="patients", method="patients asked")]
+    n = result.patients
+    asked = Number("asked", result.asked, unit="visits", n=n, method="visits with an entry",
+                   behind=Behind(counts="visits"))  # fmt: skip
+    people_asked = Number("patients", n, unit="patients", n=n, method="patients asked",
+                    behind=Behind(counts="patients"))  # fmt: skip
+    return [*rows, asked, people_asked]
 
 
-def _share(row: Estimate, result: Shares) -> Number:
-    return number_of(row, unit="share", method=f"{METHOD}; told by: {_counts(result.reported_by)}")
+def _share(row: Estimate, result: Shares, group: str = "") -> Number:
+    found = number_of(row, unit="share", method=f"{METHOD}; told by: {_counts(result.reported_by)}")
+    return replace(found, behind=replace(found.behind, group=group))
 
 
 def _counts(reported: Mapping[str, int]) -> str:
-    """Who reported how many rows."""
-    return ", ".join(f"{name} {n:,}" for name, n in reported.items())
+    """Who reported, most frequent first; how often would tell of a few people."""
+    return ", ".join(reported)
 
 
 def _span(row: Estimate) -> dict[str, str]:

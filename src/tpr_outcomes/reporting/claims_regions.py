@@ -20,7 +20,7 @@ from tpr_outcomes.reporting import words_regions as say
 from tpr_outcomes.reporting.claim_plug import AVAILABILITY, Analysis, Basis, Need, Said, number_of
 from tpr_outcomes.reporting.spelling import number, percent
 from tpr_outcomes.reporting.told import unit_of
-from tpr_outcomes.reporting.verdict import Number
+from tpr_outcomes.reporting.verdict import Behind, Number
 
 DIFFER_LEVEL = 0.05
 """Cochran's test below this: regions differ by more than chance."""
@@ -49,7 +49,8 @@ def _regions(result: RegionRelief | str, _: Basis) -> Said:
     numbers = [
         Number(f"region_{name}", float(pooled.shrunken[i]), float(pooled.shrunken_error[i]),
                float(pooled.conf_low[i]), float(pooled.conf_high[i]), level=pooled.level, unit=unit,
-               n=shown[i] or 0, method=f"{METHOD}; own estimate {pooled.estimate[i]:.3g}")
+               n=shown[i] or 0, method=f"{METHOD}; own estimate {pooled.estimate[i]:.3g}",
+               behind=Behind(group="region"))
         for i, name in enumerate(result.names)
     ]  # fmt: skip
     n = 0 if None in shown else sum(result.patients)
@@ -138,11 +139,15 @@ def _numbers(item: ScoreChange) -> list[Number]:
         cut = say.CUTS[one.cut.kind].format(value=f"{one.cut.value:g}", unit=item.scale.unit)
         found.append(
             Number(f"{name}_reached", one.share, conf_low=one.conf_low, conf_high=one.conf_high, level=0.95,
-                   unit="share", n=n, method=f"{cut}: {one.cut.label} ({one.cut.source})")
+                   unit="share", n=n, method=f"{cut}: {one.cut.label} ({one.cut.source})",
+                   behind=Behind(one.sides))
         )  # fmt: skip
     if math.isfinite(item.beyond_error):
         method = "change beyond the smallest cited measurement error"
-        found.append(Number(f"{name}_beyond_error", item.beyond_error, unit="share", n=n, method=method))
+        behind = Behind(item.beyond_sides)
+        found.append(
+            Number(f"{name}_beyond_error", item.beyond_error, unit="share", n=n, method=method, behind=behind)
+        )
     return found
 
 

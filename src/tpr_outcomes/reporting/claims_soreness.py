@@ -9,7 +9,7 @@ from tpr_outcomes.inference.soreness import Soreness, analyse_soreness
 from tpr_outcomes.reporting import words_claims as say
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Need, Said, number_of, told_by
 from tpr_outcomes.reporting.spelling import number, percent
-from tpr_outcomes.reporting.verdict import Answer, Number, Rule
+from tpr_outcomes.reporting.verdict import Answer, Behind, Number, Rule
 
 PAGE = "docs/methods/soreness.md"
 SHARE = Rule("soreness-share", "1", PAGE)
@@ -54,7 +54,11 @@ def _share(result: Soreness, basis: Basis) -> Said:
     answer = answer_share(sore, MOST) if kept >= FEWEST_KEPT else "inconclusive"
     names = ("sore", "sore_patients", "sore_lowest", "sore_highest")
     numbers = [number_of(result.get(name), unit="share", method=_method(name)) for name in names]
-    numbers.append(Number("kept", kept, unit="share", n=sore.n_patients, method="visits with a diary"))
+    sides = None if result.patients_without is None else (sore.n_patients, result.patients_without)
+    behind = Behind(sides, basis.record.visits.n_visits)
+    numbers.append(
+        Number("kept", kept, unit="share", n=sore.n_patients, method="visits with a diary", behind=behind)
+    )
     return Said(
         answer,
         say.C7["any" if kept >= FEWEST_KEPT else "few_diaries"],

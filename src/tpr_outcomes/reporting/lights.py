@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from tpr_outcomes.cohort.privacy import Counts, is_small
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
 from tpr_outcomes.reporting import words, words_numbers
@@ -38,6 +39,10 @@ class Evaluated(Protocol):
     @property
     def decision(self) -> Decision:
         """What they decide."""
+
+    @property
+    def shown(self) -> Counts:
+        """Which counts of people may be shown."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +99,14 @@ def loss(share_present: float) -> State:
 def _light(evaluation: Evaluated, rule: str, state: State, **texts: str) -> Light:
     name, states = catalogue.LIGHTS[rule]
     called = terms(evaluation.evidence.ratings.dose, evaluation.evidence.scale)
-    known = {**parts(evaluation.evidence, evaluation.decision, called), **texts}
+    known = {**parts(evaluation.evidence, evaluation.decision, called, shown=evaluation.shown), **texts}
     seen, remedy = states[state]
     return Light(rule, state, say(name, known), say(seen, known), say(remedy, known))
 
 
 def _file(evaluation: Evaluated) -> Light:
     problems = [problem for problem in evaluation.visits.problems if problem.severity != "note"]
-    source = evaluation.visits.source
-    rows = f"{source.rows_read or evaluation.visits.n_visits:,}"
+    rows = evaluation.shown.text("rows")
     if not problems:
         return _light(evaluation, "file", "good", rows=rows)
     places = catalogue.PLACES["one" if len(problems) == 1 else "several"].format(n=f"{len(problems):,}")
@@ -121,14 +125,20 @@ def _counts(evaluation: Evaluated) -> Light:
 
 def _shares(evaluation: Evaluated, rule: str, column: str) -> Light:
     visits = evaluation.visits
-    share = float(visits.table[column].notna().mean()) if visits.n_visits else 0.0
-    texts = {"share": _share(share), "visits": f"{visits.n_visits:,}"}
+    present = visits.table[column].notna()
+    share = float(present.mean()) if visits.n_visits else 0.0
+    few = any(is_small(int(n), evaluation.shown.minimum) for n in ((~present).sum(), present.sum()))
+    side = "nearly_all" if share > 0.5 else "few"
+    texts = {
+        "share": words_numbers.SHARES[side] if few else _share(share),
+        "visits": evaluation.shown.text("visits"),
+    }
     return _light(evaluation, rule, loss(share), **texts)
 
 
 def _used(evaluation: Evaluated) -> Light:
     used, all_of_them = evaluation.evidence.ratings.n_patients, evaluation.visits.n_patients
-    texts = {"used": f"{used:,}", "patients": f"{all_of_them:,}"}
+    texts = {"used": evaluation.shown.text("analysed"), "patients": evaluation.shown.text("patients")}
     return _light(evaluation, "used", loss(used / max(all_of_them, 1)), **texts)
 
 
@@ -138,7 +148,7 @@ def _spread(evaluation: Evaluated) -> Light:
         return _light(evaluation, "spread", "good")
     called = terms(e.ratings.dose, e.scale)
     blind = Decision("not_identifiable", 0, e.design.reasons if e.design is not None else ("not_fitted",))
-    texts = parts(e, blind, called)
+    texts = parts(e, blind, called, shown=evaluation.shown)
     state: State = "problem" if decision.gate != 1 else "look"
     return _light(evaluation, "spread", state, reason=texts["reason"], help=texts["help"])
 
@@ -150,7 +160,7 @@ def _hidden(evaluation: Evaluated) -> Light | None:
     done = [check for check in checks if check is not None]
     if not done:
         return None
-    texts = parts(e, evaluation.decision, terms(e.ratings.dose, e.scale))
+    texts = parts(e, evaluation.decision, terms(e.ratings.dose, e.scale), shown=evaluation.shown)
     for check in sorted(done, key=lambda check: check.passed is None):
         if not check.passed:
             failed = check.passed is False
@@ -161,12 +171,15 @@ def _hidden(evaluation: Evaluated) -> Light | None:
 
 def _stopping(evaluation: Evaluated) -> Light:
     table = evaluation.visits.table
-    share = 0.0
+    share, few = 0.0, False
     if "stop_reason" in table.columns and len(table):
         known = table["stop_reason"].notna() & (table["stop_reason"] != "")
-        share = float(known.groupby(table["patient"]).any().mean())
+        stopped = known.groupby(table["patient"]).any()
+        share = float(stopped.mean())
+        few = any(is_small(int(n), evaluation.shown.minimum) for n in (stopped.sum(), (~stopped).sum()))
     state: State = "good" if 1.0 - share <= LARGE_LOSS else "look"
-    light = _light(evaluation, "stopping", state, share=_share(share))
+    side = "nearly_all" if share > 0.5 else "few"
+    light = _light(evaluation, "stopping", state, share=words_numbers.SHARES[side] if few else _share(share))
     return light if share else replace(light, seen=catalogue.NO_REASONS)
 
 

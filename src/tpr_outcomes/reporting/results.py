@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
@@ -151,7 +151,7 @@ class Evaluation:
             "delta_bic": None if e.test is None else e.test.criteria.delta_bic,
             "checks": {"mundlak": _check(e.mundlak), "lead": _check(e.lead)},
             "design": _design(e, self.decision, self.shown),
-            "data": data_summary(self.visits, e, self.shown) | {"tables": _tables(self.record)},
+            "data": data_summary(self.visits, e, self.shown) | {"tables": _tables(self.record, self.shown)},
             "rule": {"name": self.finding.rule.name, "version": self.finding.rule.version},
             "claims": [_claim(c) for c in self.claims],
             "seed": e.seed,
@@ -198,20 +198,28 @@ def _p_values(e: Evidence) -> dict[str, Json]:
     return {"dose": scores.p_dose, "threshold": dict(scores.p_values), "threshold_max": scores.p_threshold}
 
 
-def _tables(record: Record | None) -> list[Json]:
+def _tables(record: Record | None, shown: Counts) -> list[Json]:
     """What the optional tables hold, and what was found in them."""
     found: list[Json] = []
     for name, problems in (record.problems if record is not None else {}).items():
         table = record.table(name) if record is not None else None
         counts = Counter(problem.severity for problem in problems)
-        row: dict[str, Json] = {"table": name, "rows": 0 if table is None else len(table)}
+        row: dict[str, Json] = {"table": name, "rows": _rows(table, name, shown)}
         row |= {"used": table is not None, "errors": counts["error"], "warnings": counts["warning"]}
         found.append(row)
     return found
 
 
+def _rows(table: pd.DataFrame | None, name: str, shown: Counts) -> int | None:
+    """Rows of an optional table; None where they tell of a few people, alone or less another count."""
+    n = 0 if table is None else len(table)
+    others = [shown.number(count) for count in ("patients", "analysed")] if name == "patients" else []
+    near = any(other is not None and is_small(abs(other - n), shown.minimum) for other in others)
+    return None if near or is_small(n, shown.minimum) else n
+
+
 def _claim(finding: Finding) -> dict[str, Json]:
-    numbers: list[Json] = [asdict(row) for row in finding.rows]
+    numbers: list[Json] = [dict(row.to_dict()) for row in finding.rows]
     return {
         "claim": finding.claim,
         "answer": finding.answer,

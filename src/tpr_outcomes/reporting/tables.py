@@ -7,8 +7,6 @@ rounded. A count of people that is small, or from which a small one would follow
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-
 import numpy as np
 import pandas as pd
 
@@ -33,7 +31,7 @@ from tpr_outcomes.reporting.doubts import sensitivity_frame, weights_frame
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
 from tpr_outcomes.reporting.results import Evaluation, left_out
 from tpr_outcomes.reporting.spelling import terms
-from tpr_outcomes.reporting.verdict import Number
+from tpr_outcomes.reporting.verdict import PRINTED
 
 GATES = (
     "threshold against every rival",
@@ -360,7 +358,7 @@ def claims_table(evaluation: Evaluation) -> pd.DataFrame:
 
 def claim_numbers(evaluation: Evaluation) -> pd.DataFrame:
     """Every number behind the answers to the claims: ``claim`` and the columns of an estimate."""
-    rows = [{"claim": c.claim, **asdict(row)} for c in evaluation.claims for row in c.rows]
-    frame = pd.DataFrame(rows, columns=["claim", *(field.name for field in fields(Number))])
+    rows = [{"claim": c.claim, **row.to_dict()} for c in evaluation.claims for row in c.rows]
+    frame = pd.DataFrame(rows, columns=["claim", *PRINTED])
     numeric = ["estimate", "std_error", "conf_low", "conf_high", "p_value", "level"]
     return frame.astype(dict.fromkeys(numeric, "float64")).astype({"n": "Int64"})

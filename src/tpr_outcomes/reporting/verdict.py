@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args
 
 from tpr_outcomes.cohort.privacy import Counts
@@ -47,6 +47,29 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Behind:
+    """What a number would tell of a few people; printed nowhere.
+
+    Attributes
+    ----------
+    sides : tuple of int or None
+        Patients behind each group a share tells of. None: not known, so a share is not told. Empty: it counts
+        nobody.
+    of : int
+        What the share is of (patients, visits); 0 where that is its patients.
+    counts : str
+        "patients" or "visits" where the estimate itself is a count of these.
+    group : str
+        Rows with the same group are parts of one whole, none of which lies within another.
+    """
+
+    sides: tuple[int, ...] | None = None
+    of: int = 0
+    counts: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
 class Number:
     """One number behind an answer: a row of ``tables/claim_numbers.csv``.
 
@@ -63,6 +86,8 @@ class Number:
     method : str
     rule : str
         Name and version of the rule that used it.
+    behind : Behind
+        Who it would tell of; for :mod:`tpr_outcomes.reporting.few_people` alone.
     """
 
     term: str
@@ -76,12 +101,19 @@ class Number:
     n: int | None = 0
     method: str = ""
     rule: str = ""
+    behind: Behind = field(default=Behind(), repr=False)
+
+    def to_dict(self) -> dict[str, str | float | int | None]:
+        """Return what is printed of it, by name."""
+        return {name: getattr(self, name) for name in PRINTED}
 
     def by(self, rule: Rule) -> Number:
         """Return the same number with the rule that used it."""
         return replace(self, rule=f"{rule.name}/{rule.version}")
 
 
+PRINTED = tuple(one.name for one in fields(Number) if one.name != "behind")
+"""Columns of a number wherever it is written."""
 VERDICT_RULE = Rule(RULE_NAME, RULE_VERSION, "docs/methods/threshold-verdict.md")
 
 

@@ -440,8 +440,21 @@ ABOUT = {
     "not fitted": "The record holds what is needed, but too little or too uniform: {problem}",
     "to be mended": ("The table of {table} was not used: {count} to be mended first. {problems}"),
     "cannot tell": "This record cannot tell: {reason}.",
+    "too few to tell": (
+        "The answer rests on numbers that would tell of so few patients that they are not shown."
+    ),
 }
 """Answers that do not depend on numbers."""
+
+WITHHELD = {
+    "count": "a withheld number of",
+    "share": "a withheld share",
+    "number": "a withheld number",
+    "interval": "interval withheld",
+}
+"""In place of what would tell of a few people."""
+SPAN = "95% interval {low} to {high}"
+"""How sentences write an interval."""
 
 ASK = "Asked: {estimand}"
 NEEDED = "To answer it, record {needs}."

@@ -19,7 +19,7 @@ TERMS = {
 }
 """What outcome and change for the better are called, for pain and for any other score."""
 
-SHARES = {"under": "under 1%", "over": "over 99%"}
+SHARES = {"under": "under 1%", "over": "over 99%", "nearly_all": "nearly all", "few": "a few"}
 """Shares that would be rounded to none or all."""
 
 WITHHELD = "withheld"

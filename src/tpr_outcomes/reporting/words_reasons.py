@@ -7,6 +7,10 @@ An analysis gives its reason as an English sentence. On a page that sentence is 
 from __future__ import annotations
 
 REASONS = {
+    "too_few_entries": "too few entries; a share with an interval needs two patients",
+    "too_few_or_no_exposure": (
+        "too few patients, or the exposure does not vary among rows alike in the rest"
+    ),
     "recorded_before_rating_nothing_can": (
         "No {dose} were recorded before any rating, so nothing can carry over."
     ),
