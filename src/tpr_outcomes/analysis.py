@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tpr_outcomes.inference.evidence import Evidence
     from tpr_outcomes.planning.self_check import SelfCheck
     from tpr_outcomes.planning.workers import Workers
+    from tpr_outcomes.reporting.catalogue import Translation
     from tpr_outcomes.reporting.results import Evaluation
 
 Dose = Literal["twitches", "insertions", "sites", "sessions"]
@@ -413,6 +414,7 @@ def evaluate(
     workers: Workers = 1,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    words: Translation | str | Path | None = None,
 ) -> Evaluation:
     """Ask a record whether it supports a cumulative threshold, and answer all thirty claims.
 
@@ -430,6 +432,8 @@ def evaluate(
         File that keeps what the self-check has finished; a run that finds one carries on from it.
     progress : callable, optional
         Called with what is being done and the share done.
+    words : Translation, str or Path, optional
+        A translation of the catalogue (``tpr words``), or the file of one; English unless given.
 
     Returns
     -------
@@ -450,12 +454,14 @@ def evaluate(
     from tpr_outcomes.cohort.shown import with_common_words
     from tpr_outcomes.inference.evidence import decide, gather_evidence
     from tpr_outcomes.inference.sensitivity import gather_sensitivity
+    from tpr_outcomes.reporting.catalogue import Translation, speaking
     from tpr_outcomes.reporting.claims import answer_claims
     from tpr_outcomes.reporting.disclosure import shown_counts
     from tpr_outcomes.reporting.results import Evaluation
-    from tpr_outcomes.reporting.veiled import veiled
+    from tpr_outcomes.reporting.veiled import unless_small
     from tpr_outcomes.reporting.verdict import judge
 
+    translation = Translation.read(words) if isinstance(words, str | Path) else words
     tell = progress or _quiet
     record = as_record(visits)
     visits = record.visits
@@ -470,10 +476,16 @@ def evaluate(
         decision = decide(evidence)
         shown = shown_counts(visits, evidence, chosen.smallest_count)
         told = with_common_words(record, chosen.smallest_count)
-        finding = veiled(judge(evidence, decision, visits=visits, shown=shown), chosen.smallest_count)
-        claims = tuple(
-            veiled(claim, chosen.smallest_count)
-            for claim in answer_claims(evidence, decision, told, shown=shown)
+        said = [judge(evidence, decision, visits=visits, shown=shown)]
+        said += answer_claims(evidence, decision, told, shown=shown)
+        spoken = said
+        if translation is not None:
+            with speaking(translation):
+                shown = shown_counts(visits, evidence, chosen.smallest_count)
+                spoken = [judge(evidence, decision, visits=visits, shown=shown)]
+                spoken += answer_claims(evidence, decision, told, shown=shown)
+        finding, *claims = (
+            unless_small(other, ours, chosen.smallest_count) for other, ours in zip(spoken, said, strict=True)
         )
         beside = gather_sensitivity(close_scale(visits), evidence, decision) if chosen.sensitivity else None
         checked = (
@@ -488,7 +500,16 @@ def evaluate(
         "rated": visits.rated,
     }
     return Evaluation(
-        settings, visits, evidence, decision, finding, claims, checked, record=record, sensitivity=beside
+        settings,
+        visits,
+        evidence,
+        decision,
+        finding,
+        tuple(claims),
+        checked,
+        record=record,
+        sensitivity=beside,
+        translation=translation,
     )
 
 

@@ -45,6 +45,7 @@ COMMANDS = (
     published.evidence,
     reports.reproduce,
     reports.compare,
+    reports.words,
     studies.simulate,
     studies.calibrate,
     studies.power,

@@ -25,12 +25,11 @@ from tpr_outcomes.cohort.shown import shown_attrition, shown_by_visit, shown_rea
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.errors import PlanError, TprError
 from tpr_outcomes.planning.rates import Rate
-from tpr_outcomes.reporting import blocks
+from tpr_outcomes.reporting import blocks, claim_rows
 from tpr_outcomes.reporting import words_notebook as say
 from tpr_outcomes.reporting.alt_text_notebook import attrition_alt
 from tpr_outcomes.reporting.blocks import Block
 from tpr_outcomes.reporting.bundle import write_report
-from tpr_outcomes.reporting.claim_rows import BY_ID
 from tpr_outcomes.reporting.drawn import DosePicture
 from tpr_outcomes.reporting.labels import fill, signed
 from tpr_outcomes.reporting.lights import data_lights
@@ -262,7 +261,11 @@ def report_table(evaluation: Evaluation, name: str) -> Block:
 
 def claims(evaluation: Evaluation, answer: str) -> Block:
     """The claims with one answer, such as ``"supported"``, and what the record says of each."""
-    rows = [(c.claim, BY_ID[c.claim].quote, c.sentence) for c in evaluation.claims if c.answer == answer]
+    rows = [
+        (c.claim, claim_rows.BY_ID[c.claim].quote, c.sentence)
+        for c in evaluation.claims
+        if c.answer == answer
+    ]
     if not rows:
         return blocks.text(say.MESSAGES["no_claims"])
     return blocks.table(say.CLAIM_HEADS, rows, caption=say.CLAIM_GROUPS[answer])
@@ -271,7 +274,12 @@ def claims(evaluation: Evaluation, answer: str) -> Block:
 def claim_needs(evaluation: Evaluation) -> Block:
     """What to write down from now on, for every claim that this record could have answered."""
     rows = [
-        (c.claim, BY_ID[c.claim].quote, BY_ID[c.claim].holds, BY_ID[c.claim].refuted_if)
+        (
+            c.claim,
+            claim_rows.BY_ID[c.claim].quote,
+            claim_rows.BY_ID[c.claim].holds,
+            claim_rows.BY_ID[c.claim].refuted_if,
+        )
         for c in evaluation.claims
         if c.answer == "not recorded"
     ]

@@ -26,11 +26,11 @@ from tpr_outcomes.cohort.problems import Problem
 from tpr_outcomes.errors import DataError, OutputError, SourceError, TprError, WorkersError
 from tpr_outcomes.planning.pieces import fingerprint
 from tpr_outcomes.planning.workers import Checkpoint, Workers, as_done, require_reachable
+from tpr_outcomes.reporting import words_clinics as say
 from tpr_outcomes.reporting.bundle import as_csv, contents
 from tpr_outcomes.reporting.compare_bundle import clinics_page
 from tpr_outcomes.reporting.folder import MANIFEST, replace_folder
 from tpr_outcomes.reporting.together import Failure, clinic_row, index_frame, index_json, pooled_json
-from tpr_outcomes.reporting.words_clinics import FAILURES, NOT_OURS
 
 CLINICS, CHECKPOINT, FAILED, COMPARISON = "clinics", "checkpoint.jsonl", "failures.csv", "comparison"
 _HEADER = {"study": "tpr-outcomes evaluate-many"}
@@ -257,21 +257,21 @@ def _contents(plan: AnalysisPlan, files: Files, place: Path) -> dict[str, bytes]
 def _failures(label: str, error: Exception) -> list[Failure]:
     """Say what was wrong with a clinic: a line per rule that its file broke, or one for anything else."""
     if not isinstance(error, TprError):
-        what = FAILURES["unexpected"].format(kind=type(error).__name__)
-        return [Failure(label, what, "", FAILURES["unexpected_remedy"])]
+        what = say.FAILURES["unexpected"].format(kind=type(error).__name__)
+        return [Failure(label, what, "", say.FAILURES["unexpected_remedy"])]
     found: dict[str, list[Problem]] = {}
     for problem in getattr(error, "problems", ()):
         if problem.severity == "error":
             found.setdefault(problem.rule, []).append(problem)
     if not found:
-        return [Failure(label, str(error), "", FAILURES["remedy"])]
+        return [Failure(label, str(error), "", say.FAILURES["remedy"])]
     return [
         Failure(
             label,
             its[0].message,
             its[0].address
             if len(its) == 1
-            else FAILURES["several"].format(first=its[0].address, more=len(its) - 1),
+            else say.FAILURES["several"].format(first=its[0].address, more=len(its) - 1),
             its[0].remedy,
         )
         for its in found.values()
@@ -300,7 +300,7 @@ def _require_ours(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, not a folder. Move it away, or name another folder.")
     if out.is_dir() and any(out.iterdir()) and not (out / CHECKPOINT).exists():
-        raise OutputError(NOT_OURS.format(folder=out))
+        raise OutputError(say.NOT_OURS.format(folder=out))
 
 
 def _write(out: Path, files: Mapping[str, bytes]) -> None:

@@ -16,7 +16,8 @@ from tpr_outcomes.analysis import AnalysisPlan, evaluate, open_tables
 from tpr_outcomes.datasets import EXAMPLES, example_file
 from tpr_outcomes.errors import PlanError, SourceError
 from tpr_outcomes.reporting import words_folder as say
-from tpr_outcomes.reporting.bundle import PDF, contents
+from tpr_outcomes.reporting.bundle import PDF, WORDS, contents
+from tpr_outcomes.reporting.catalogue import Translation
 from tpr_outcomes.reporting.folder import MANIFEST, MANIFEST_SCHEMA
 
 MOST_NAMED = 10
@@ -97,7 +98,8 @@ def reproduce(
     recorded: Mapping[str, str] = manifest["input"]
     plan = AnalysisPlan.checked(manifest["plan"])
     found, _ = open_tables(source or _named(recorded), plan, tables=tables)
-    evaluation = evaluate(found, plan, workers=workers, progress=progress)
+    words = _words(folder, manifest)
+    evaluation = evaluate(found, plan, workers=workers, progress=progress, words=words)
     made = contents(evaluation, pdf=PDF in manifest["files"])
     kept = {name: _read(folder / name) for name in manifest["files"]}
     names = sorted({*kept, *made} - {MANIFEST}, key=lambda name: (name.count("/"), name))  # whole ones first
@@ -134,6 +136,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not known or not all(isinstance(part, dict | str) for part in parts):
         raise SourceError(say.REPRODUCE["no_manifest"].format(folder=folder))
     return manifest
+
+
+def _words(folder: Path, manifest: Mapping[str, Any]) -> Translation | None:
+    """Read the words the report was written in: its own copy of the file, which has to be as it was.
+
+    Raises
+    ------
+    SourceError
+        When the copy is gone or was changed.
+    """
+    if "words" not in manifest:
+        return None
+    source = _read(folder / WORDS)
+    if source is None or hashlib.sha256(source).hexdigest() != manifest["words"]["sha256"]:
+        raise SourceError(say.REPRODUCE["words"].format(name=WORDS))
+    return Translation.parse(source)
 
 
 def _named(recorded: Mapping[str, str]) -> str:

@@ -16,6 +16,11 @@ from tpr_outcomes.planning.simulate import simulate
 UNSET: Any = object()
 
 
+OBSTACLE = (
+    "12 usable ratings are too few for a background of 9 columns; more patients or more visits are needed."
+)
+
+
 @lru_cache
 def clinic(world: str = "A-thr40", n_patients: int = 120) -> Visits:
     """A simulated clinic."""
@@ -75,7 +80,7 @@ def unfitted() -> Evidence:
     nothing: dict[str, Any] = dict.fromkeys(
         ("working", "design", "test", "mundlak", "lead", "relief_bound"), None
     )
-    return replace(base(), obstacle="12 usable ratings are too few for a background of 9 columns.", **nothing)
+    return replace(base(), obstacle=OBSTACLE, **nothing)
 
 
 def blind(*reasons: str, **numbers: Any) -> Evidence:

@@ -61,7 +61,6 @@ ALLOWED = {
     "default-src 'none'; img-src data:; style-src 'sha256-": "the policy of the page",
     "'; base-uri 'none'; form-action 'none'": "the policy of the page",
     '<html lang="en">': "HTML",
-    "laboratory measurements": "a need, as the list of claims names it",
     "not fitted": "key of an answer",
     "to be mended": "key of an answer",
     "offset points": "coordinates of matplotlib",
@@ -73,6 +72,11 @@ ALLOWED = {
     "not testable": "an answer, in verdict.json",
     "design: straight line": "key of a gate",
     "small bound": "key of a gate",
+    "threshold against every rival": "key of a gate",
+    "check: patient trait": "key of a gate",
+    "check: earlier rating": "key of a gate",
+    "lasting sum": "key of a gate",
+    "any link": "key of a gate",
 }
 """Texts of machines that happen to be words."""
 

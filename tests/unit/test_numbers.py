@@ -19,7 +19,7 @@ from tpr_outcomes.planning.simulate import simulate
 from tpr_outcomes.reporting.bundle import manifest
 from tpr_outcomes.reporting.claims import answer_claims
 from tpr_outcomes.reporting.disclosure import shown_counts
-from tpr_outcomes.reporting.linking import CHANCE, NUMBER, link
+from tpr_outcomes.reporting.linking import NUMBER, chance_pattern, link
 from tpr_outcomes.reporting.number_rows import collect
 from tpr_outcomes.reporting.numbers import NUMERIC, Results, Row
 from tpr_outcomes.reporting.plots import FigureFile, all_figures
@@ -394,7 +394,7 @@ def test_the_grammar_of_chances_is_that_of_the_sentences() -> None:
     for p in (0.0004, 0.001, 0.0031, 0.0094, 0.0096, 0.04, 0.5):
         said = chances(p)
         made = Results((Row("p", "p", p_value=p),), {})
-        assert CHANCE.search(said)
+        assert chance_pattern().search(said)
         assert link(f'<p data-scope="p">It turns up {said}.</p>', made).unlinked == ()
 
 

@@ -54,11 +54,14 @@ class Counts:
         Those not to be shown: small ones, and those from which a small one would follow.
     minimum : int
         Smallest count shown; 1 or less shows all.
+    hidden : str
+        Word for a count that is withheld without being small.
     """
 
     values: Mapping[str, int]
     withheld: frozenset[str]
     minimum: int = MINIMUM
+    hidden: str = "withheld"
 
     def number(self, name: str) -> int | None:
         """Return a count, None where it is withheld."""
@@ -68,7 +71,7 @@ class Counts:
         """Return a count in words: "<5" where it is small, "withheld" where a small one would follow."""
         value = self.values[name]
         if name in self.withheld and not is_small(value, self.minimum):
-            return "withheld"
+            return self.hidden
         return count_text(value, self.minimum)
 
 

@@ -22,6 +22,7 @@ from tpr_outcomes.commands.screen import (
     Sheet,
     SitesFile,
     Source,
+    WordsFile,
     Workers,
     columns_map,
     count,
@@ -56,16 +57,19 @@ def evaluate(
     events: EventsFile = None,
     patients: PatientsFile = None,
     scores: ScoresFile = None,
+    words: WordsFile = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Print report.pdf too; takes a Chromium.")] = False,
 ) -> None:
     """Test the record and write a report: report.html, verdict.json, tables, figures, manifest."""
     from tpr_outcomes import analysis
     from tpr_outcomes.planning.workers import require_reachable
     from tpr_outcomes.reporting.bundle import left_undone, write_report
+    from tpr_outcomes.reporting.catalogue import Translation
     from tpr_outcomes.reporting.folder import require_writable
     from tpr_outcomes.reporting.pdf import find_browser
 
     require_writable(out)
+    translation = None if words is None else Translation.read(words)
     who = who_works(workers, scheduler)
     if pdf:
         find_browser()
@@ -85,6 +89,7 @@ def evaluate(
             settings,
             workers=who,
             checkpoint=checkpoint,
+            words=translation,
             progress=lambda what, share: tell(what, 0.1 + 0.3 * share),
         )
         page = write_report(result, out, pdf=pdf, progress=lambda what, share: tell(what, 0.4 + 0.6 * share))
@@ -123,7 +128,7 @@ def evaluate_many(
     """Judge every clinic of a registry: a report each, an index, and partial pooling across them."""
     from tpr_outcomes.analysis import AnalysisPlan
     from tpr_outcomes.registry import FAILED, evaluate_many
-    from tpr_outcomes.reporting.words_clinics import DONE, NO_PAGE, SUMMARY
+    from tpr_outcomes.reporting import words_clinics as say
 
     settings = AnalysisPlan.load(plan, dose=dose, seed=seed, replicates=replicates, self_check=self_check)
     with progress_bar() as tell:
@@ -139,12 +144,14 @@ def evaluate_many(
     all_of_them = len(found.rows) + found.failed
     shown = ("label", "verdict", "patients", "threshold", "conf_low", "conf_high")
     show_table("Clinics", shown, [["" if r[k] is None else str(r[k]) for k in shown] for r in found.rows])
-    print(DONE.format(all=all_of_them, ran=found.ran, kept=found.kept, failed=found.failed))
+    print(say.DONE.format(all=all_of_them, ran=found.ran, kept=found.kept, failed=found.failed))
     print(f"Index: {out / 'index.csv'}; together: {out / 'pooled.json'}")
-    print(NO_PAGE.format(why=found.no_page) if found.page is None else f"Page: {found.page}")
+    print(say.NO_PAGE.format(why=found.no_page) if found.page is None else f"Page: {found.page}")
     if found.failed:
         raise SomeFailedError(
-            SUMMARY.format(failed=found.failed, all=all_of_them, file=out / FAILED, index=out / "index.csv")
+            say.SUMMARY.format(
+                failed=found.failed, all=all_of_them, file=out / FAILED, index=out / "index.csv"
+            )
         )
 
 

@@ -13,6 +13,7 @@ from tpr_outcomes.commands.screen import (
     PatientsFile,
     ScoresFile,
     SitesFile,
+    WordsFile,
     Workers,
     progress_bar,
     tables_given,
@@ -56,8 +57,27 @@ def compare(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for the page; an earlier comparison is replaced.")
     ],
+    words: WordsFile = None,
 ) -> None:
     """Set reports side by side: two by their differences, three or more pooled, with a funnel plot."""
     from tpr_outcomes.reporting.compare_bundle import clinics_page
 
-    print(f"Page: {clinics_page(directories, out)}")
+    print(f"Page: {clinics_page(directories, out, words=words)}")
+
+
+def words(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; the screen, unless given.")
+    ] = None,
+) -> None:
+    """Write every text of the reports to one file, to be translated and given back with --words."""
+    from tpr_outcomes.reporting.catalogue import english, to_toml
+    from tpr_outcomes.reporting.one_file import require_free, write_whole
+
+    text = to_toml(english())
+    if out is None:
+        print(text, end="")
+        return
+    require_free(out, ours=lambda _: False)
+    write_whole(out, text.encode())
+    print(f"Words: {out}")

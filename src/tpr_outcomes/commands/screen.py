@@ -42,6 +42,10 @@ Source = Annotated[
     ),
 ]
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="TOML file with the settings of the analysis.")]
+WordsFile = Annotated[
+    Path | None,
+    typer.Option("--words", help="Translation of the file that tpr words writes; English unless given."),
+]
 ColumnsFile = Annotated[
     Path | None, typer.Option("--columns", help="TOML file whose [columns] say what your columns are called.")
 ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tpr_outcomes.reporting import words_figures as say
+from tpr_outcomes.reporting import words_numbers
 from tpr_outcomes.reporting.drawn import (
     Courses,
     DesignPicture,
@@ -18,14 +19,13 @@ from tpr_outcomes.reporting.drawn import (
 )
 from tpr_outcomes.reporting.labels import fill, flow_boxes, p_text, profile_label, signed
 from tpr_outcomes.reporting.spelling import Terms, amount, between, capital, listed, number, percent
-from tpr_outcomes.reporting.words_figures import ALT
 
 
 def courses_alt(drawn: Courses, called: Terms) -> str:
     """First and last average, and what is left without the dose."""
     seen, without = drawn.course.observed, drawn.course.without_dose
     text = fill(
-        ALT["courses"],
+        say.ALT["courses"],
         called,
         first=number(float(seen.estimate[0])),
         at=f"{seen.at[0]:.0f}",
@@ -38,19 +38,19 @@ def courses_alt(drawn: Courses, called: Terms) -> str:
         return text
     ends = {"end": f"{seen.at[-1]:.0f}", "without": number(float(without.estimate[-1]))}
     ends |= {"low": number(float(without.conf_low[-1])), "high": number(float(without.conf_high[-1]))}
-    return f"{text} {fill(ALT['courses_without'], called, **ends)}"
+    return f"{text} {fill(say.ALT['courses_without'], called, **ends)}"
 
 
 def _people(count: str) -> str:
     """A number of people, or that it is withheld."""
-    return ALT["withheld"] if count == "withheld" else count
+    return say.ALT["withheld"] if count == words_numbers.WITHHELD else count
 
 
 def dose_alt(drawn: DosePicture, called: Terms) -> str:
     """The highest band against the lowest, and the curve drawn strong."""
     d = drawn.bands.difference
     text = fill(
-        ALT["dose"],
+        say.ALT["dose"],
         called,
         lowest=_range(float(drawn.bands.low[0]), float(drawn.bands.high[0])),
         highest=_range(float(drawn.bands.low[-1]), float(drawn.bands.high[-1])),
@@ -59,12 +59,12 @@ def dose_alt(drawn: DosePicture, called: Terms) -> str:
         high=signed(float(d.conf_high[-1])),
     )
     if drawn.threshold is not None:
-        shape = ALT[f"dose_{drawn.stressed}"]
+        shape = say.ALT[f"dose_{drawn.stressed}"]
         return f"{text} {fill(shape, called, threshold=number(drawn.threshold))}"
     if drawn.stressed:
         curve = fill(say.CURVES[drawn.stressed], called).replace("\n", " ")
-        return f"{text} {ALT['dose_best'].format(curve=curve)}"
-    return f"{text} {ALT['dose_none']}"
+        return f"{text} {say.ALT['dose_best'].format(curve=curve)}"
+    return f"{text} {say.ALT['dose_none']}"
 
 
 def _range(low: float, high: float) -> str:
@@ -75,16 +75,16 @@ def _range(low: float, high: float) -> str:
 def profile_alt(drawn: ProfilePicture, called: Terms) -> str:
     """Place and interval where they are reported, else that they are not."""
     if not drawn.shown:
-        return fill(ALT["profile_none"], called)
+        return fill(say.ALT["profile_none"], called)
     words = profile_label(drawn, called).replace("\n", ", ")
-    return fill(ALT["profile"], called, words=words.replace(":,", ":"))
+    return fill(say.ALT["profile"], called, words=words.replace(":,", ":"))
 
 
 def spread_alt(drawn: Spread, called: Terms) -> str:
     """How totals rise with visits, and how much they differ within one."""
     middle = int(np.argmax(drawn.n.cumsum() >= drawn.n.sum() / 2))
     return fill(
-        ALT["spread"],
+        say.ALT["spread"],
         called,
         first=number(float(drawn.quantiles[2, 0])),
         at=f"{drawn.at[0]:.0f}",
@@ -111,7 +111,7 @@ def rivals_alt(drawn: Sequence[Rival], called: Terms) -> str:
         "bic": signed(min((r.bic for r in drawn if r.bic is not None), default=float("nan"))),
         "kept": listed([f"“{_rival(r, called)}”" for r in kept]),
     }
-    return fill(ALT["rivals_some" if kept else "rivals_all"], called, **texts)
+    return fill(say.ALT["rivals_some" if kept else "rivals_all"], called, **texts)
 
 
 def _rival(rival: Rival, called: Terms) -> str:
@@ -122,13 +122,13 @@ def design_alt(drawn: DesignPicture, called: Terms) -> str:
     """The best knot and whether it is good enough."""
     best = int(np.argmin(drawn.mdr))
     if not np.isfinite(drawn.mdr[best]):
-        return fill(ALT["design_none"], called)
+        return fill(say.ALT["design_none"], called)
     return fill(
-        ALT["design"],
+        say.ALT["design"],
         called,
         best=amount(float(drawn.mdr[best]), called.unit),
         knot=number(float(drawn.knots[best])),
-        past=capital(ALT["withheld"] if np.isnan(drawn.past[best]) else f"{drawn.past[best]:,.0f}"),
+        past=capital(say.ALT["withheld"] if np.isnan(drawn.past[best]) else f"{drawn.past[best]:,.0f}"),
         limit=amount(drawn.limit, called.unit),
         within=f"{int((drawn.mdr <= drawn.limit).sum())}",
         knots=f"{drawn.knots.size}",

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tpr_outcomes import __version__
 from tpr_outcomes.reporting import crate, plots, publication, report, words_folder, words_report
+from tpr_outcomes.reporting.catalogue import speaking
 from tpr_outcomes.reporting.claim_details import detail_tables
 from tpr_outcomes.reporting.folder import MANIFEST, MANIFEST_SCHEMA, replace_folder, require_writable
 from tpr_outcomes.reporting.number_rows import collect
@@ -44,7 +45,7 @@ DEPENDENCIES = (
 OPTIONAL = ("great-tables", "rocrate")
 """Libraries of the extra "report", whose versions the manifest names as well."""
 
-REPORT, PDF = "report.html", "report.pdf"
+REPORT, PDF, WORDS = "report.html", "report.pdf", "words.toml"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -93,6 +94,14 @@ def contents(
     progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, bytes]:
     """Return every file of the folder by its path inside it; the same bytes for the same evaluation."""
+    with speaking(evaluation.translation):
+        return _contents(evaluation, pdf=pdf, progress=progress)
+
+
+def _contents(
+    evaluation: Evaluation, *, pdf: bool, progress: Callable[[str, float], None] | None
+) -> dict[str, bytes]:
+    """Every file, in the words that are spoken."""
 
     def tell(what: str, share: float) -> None:
         if progress is not None:
@@ -122,6 +131,8 @@ def contents(
     if pdf:
         tell(words_folder.WRITING["pdf"], 0.9)
         files[PDF] = print_pdf(files[REPORT].decode())
+    if evaluation.translation is not None:
+        files[WORDS] = evaluation.translation.source
     described = crate.crate(evaluation, digests(files), command=command_of(evaluation))
     if described is not None:
         files[crate.CRATE] = described
@@ -144,7 +155,7 @@ def manifest(evaluation: Evaluation, files: dict[str, bytes]) -> Json:
 
     No clock, no path, no name of a machine: the same input, plan and versions give the same manifest.
     """
-    source = evaluation.visits.source
+    source, spoken = evaluation.visits.source, evaluation.translation
     return tidy_json(
         {
             "schema": MANIFEST_SCHEMA,
@@ -160,6 +171,7 @@ def manifest(evaluation: Evaluation, files: dict[str, bytes]) -> Json:
             "seed": evaluation.evidence.seed,
             "replicates": evaluation.evidence.replicates,
             "command": command_of(evaluation),
+            **({} if spoken is None else {"words": {"file": WORDS, "sha256": spoken.sha256}}),
             "files": {**digests(files)},
         }
     )
@@ -179,7 +191,8 @@ def left_undone() -> tuple[str, ...]:
 def command_of(evaluation: Evaluation) -> str:
     """Return the command that makes the folder again; no paths are kept, so words stand for them."""
     seed, replicates = evaluation.evidence.seed, evaluation.evidence.replicates
-    return words_report.PROVENANCE["command"].format(seed=seed, replicates=replicates)
+    command = words_report.PROVENANCE["command"].format(seed=seed, replicates=replicates)
+    return command if evaluation.translation is None else f"{command} --words {WORDS}"
 
 
 def _version(name: str) -> str | None:

@@ -15,6 +15,7 @@ from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.phrases import end_of, say
 from tpr_outcomes.reporting.quantities import one_dose
 from tpr_outcomes.reporting.spelling import amount, chances, number
+from tpr_outcomes.reporting.told import told, unit_of
 
 FEW_PATIENTS = 100
 """Below this many patients the test of any dose link is anti-conservative, and a warning says so."""
@@ -45,13 +46,13 @@ def warnings(
     if decision.gate > 0:
         found.append(words.WARNINGS["stopping"])
     counts = {"few": str(FEW_PATIENTS), "therapists": str(_therapists(visits))}
-    counts["span"] = amount(evidence.scale.span, evidence.scale.unit)
+    counts["span"] = amount(evidence.scale.span, unit_of(evidence.scale.unit))
     return tuple(say(text, {**texts, **counts}) for text in found)
 
 
 def _lead_warning(lead: Check, texts: Mapping[str, str]) -> list[str]:
     if lead.passed is None:
-        return [words.WARNINGS["lead_undone"].replace("{reason}", lead.reason)]
+        return [words.WARNINGS["lead_undone"].replace("{reason}", told(lead.reason))]
     if lead.passed or lead.p_value is None:
         return []
     return [say(words.WARNINGS["lead"], {**texts, "chances": chances(lead.p_value)})]
@@ -60,7 +61,7 @@ def _lead_warning(lead: Check, texts: Mapping[str, str]) -> list[str]:
 def _trait_warning(mundlak: Check | None, texts: Mapping[str, str]) -> str:
     kind = {True: "trait_held", False: "trait_lost", None: "trait_unknown"}
     passed = None if mundlak is None else mundlak.passed
-    reason = "" if mundlak is None else mundlak.reason
+    reason = "" if mundlak is None else told(mundlak.reason)
     said = say(words.WARNINGS[kind[passed]], {**texts, "reason": reason})
     return say(words.WARNINGS["trait"], {**texts, "mundlak": said})
 

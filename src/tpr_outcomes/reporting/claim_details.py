@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpr_outcomes.reporting.claim_rows import BY_ID, Known
+from tpr_outcomes.reporting import claim_rows, words, words_claims
+from tpr_outcomes.reporting import words_report as say
+from tpr_outcomes.reporting.claim_rows import Known
 from tpr_outcomes.reporting.page_tables import PageTable
 from tpr_outcomes.reporting.spelling import between, number
 from tpr_outcomes.reporting.verdict import Finding, Number
-from tpr_outcomes.reporting.words_claims import DETAIL_TERMS
-from tpr_outcomes.reporting.words_report import CLAIM_DETAIL
 
 NONE = "–"
 ROUNDING = 1e-12
@@ -55,15 +55,15 @@ def claim_details(claims: Sequence[Finding]) -> tuple[ClaimDetail, ...]:
 
 
 def _detail(finding: Finding) -> ClaimDetail:
-    row = BY_ID[finding.claim]
+    row = claim_rows.BY_ID[finding.claim]
     return ClaimDetail(
         claim=finding.claim,
         quote=row.quote,
-        answer=finding.answer,
+        answer=words.ANSWERS[finding.answer],
         scope=f"claims:{finding.claim}|quoted:{finding.claim}",
         asked=finding.estimand,
         refuted_if=row.refuted_if,
-        rule=CLAIM_DETAIL["version"].format(name=finding.rule.name, version=finding.rule.version),
+        rule=say.CLAIM_DETAIL["version"].format(name=finding.rule.name, version=finding.rule.version),
         cited=finding.rule.citation,
         assumptions=finding.assumptions,
         known=row.known,
@@ -73,11 +73,11 @@ def _detail(finding: Finding) -> ClaimDetail:
 
 def detail_tables(claims: Sequence[Finding]) -> dict[str, PageTable]:
     """Return the numbers behind each answer as a table like any other, where there are any."""
-    heads = tuple(CLAIM_DETAIL["heads"])
+    heads = tuple(say.CLAIM_DETAIL["heads"])
     return {
         f"numbers_{one.claim}": PageTable(
             f"numbers_{one.claim}",
-            CLAIM_DETAIL["numbers"].format(claim=one.claim),
+            say.CLAIM_DETAIL["numbers"].format(claim=one.claim),
             heads,
             one.rows,
             numeric=frozenset({1, 2, 4}),
@@ -89,7 +89,7 @@ def detail_tables(claims: Sequence[Finding]) -> dict[str, PageTable]:
 
 def _row(one: Number) -> tuple[str, ...]:
     """One number, rounded; a dash where there is none."""
-    spelt = DETAIL_TERMS.get(one.term, one.term.replace("_", " "))
+    spelt = words_claims.DETAIL_TERMS.get(one.term, one.term.replace("_", " "))
     return (
         spelt,
         _shown(one.estimate),

@@ -23,10 +23,15 @@ from tpr_outcomes.reporting import words, words_claims
 from tpr_outcomes.reporting.claim_rows import Claim
 from tpr_outcomes.reporting.phrases import say
 from tpr_outcomes.reporting.spelling import counted, listed
+from tpr_outcomes.reporting.told import told
 from tpr_outcomes.reporting.verdict import Answer, Behind, Finding, Grade, Number, Rule, provenance
 
 AVAILABILITY = Rule("claim-availability", "2", "docs/methods/verdict-json.md")
 """The rule that says a claim cannot be answered, and why."""
+LABORATORY = frozenset({"C25", "C26"})
+"""Claims that only measurements in a laboratory could test."""
+FROM_ANALYSES = ("reason", "problem", "instrument")
+"""Parts of sentences that come from an analysis or a scale, in words of their own."""
 MOST_LISTED = 3
 """Problems of a table that an answer lists."""
 
@@ -204,7 +209,7 @@ def said_of(claim: Claim, basis: Basis, analysis: Analysis | None) -> tuple[Said
 
 def _by_kind(claim: Claim) -> Said:
     """Answer of a claim without an analysis: not recorded, not identifiable or not testable."""
-    if claim.kind == "D" or claim.needs == ("laboratory measurements",):
+    if claim.kind == "D" or claim.id in LABORATORY:
         return Said("not testable", words.ABOUT["not testable"], "none")
     if claim.kind == "C":
         return Said("not identifiable", words.ABOUT["not identifiable"], "none")
@@ -235,7 +240,8 @@ def finding(claim: Claim, basis: Basis, said: Said, rule: Rule) -> Finding:
         "why": claim.why,
         "needs": listed(claim.needs),
     }
-    fill = {**basis.texts, **row, **said.texts}
+    own = {key: told(text) if key in FROM_ANALYSES else text for key, text in said.texts.items()}
+    fill = {**basis.texts, **row, **own}
     paragraph = [words.ASK, words.REFUTED] if claim.kind != "D" else []
     if said.answer in ("not recorded", "not identifiable") and claim.needs:
         paragraph.append(words.NEEDED)

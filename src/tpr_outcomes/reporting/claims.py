@@ -15,6 +15,7 @@ from tpr_outcomes.cohort.record import Record, as_record
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
 from tpr_outcomes.reporting import (
+    claim_rows,
     claims_core,
     claims_course,
     claims_procedure,
@@ -24,13 +25,12 @@ from tpr_outcomes.reporting import (
     claims_twitches,
 )
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, finding, said_of
-from tpr_outcomes.reporting.claim_rows import BY_ID, CLAIMS, Claim, Known
 from tpr_outcomes.reporting.few_people import withhold
 from tpr_outcomes.reporting.phrases import parts
 from tpr_outcomes.reporting.spelling import terms
 from tpr_outcomes.reporting.verdict import Finding
 
-__all__ = ["BY_ID", "CLAIMS", "REGISTRY", "Claim", "Known", "answer_claims", "collect"]
+__all__ = ["REGISTRY", "answer_claims", "collect"]
 
 
 def collect(*modules: Mapping[str, Analysis]) -> dict[str, Analysis]:
@@ -44,7 +44,7 @@ def collect(*modules: Mapping[str, Analysis]) -> dict[str, Analysis]:
     found: dict[str, Analysis] = {}
     for analyses in modules:
         for claim, analysis in analyses.items():
-            if claim not in BY_ID or claim in found:
+            if claim not in claim_rows.BY_ID or claim in found:
                 raise ValueError(f"{claim} is not a claim of the page, or already has an answer.")
             found[claim] = analysis
     return found
@@ -83,10 +83,11 @@ def answer_claims(
     """
     called = terms(evidence.ratings.dose, evidence.scale)
     basis = Basis(as_record(record), evidence, decision, parts(evidence, decision, called, shown=shown))
-    found = [said_of(claim, basis, REGISTRY.get(claim.id)) for claim in CLAIMS]
+    found = [said_of(claim, basis, REGISTRY.get(claim.id)) for claim in claim_rows.CLAIMS]
     told = [said for said, _ in found]
     if shown is not None:
         told = withhold(told, shown)
     return tuple(
-        finding(claim, basis, said, rule) for claim, said, (_, rule) in zip(CLAIMS, told, found, strict=True)
+        finding(claim, basis, said, rule)
+        for claim, said, (_, rule) in zip(claim_rows.CLAIMS, told, found, strict=True)
     )

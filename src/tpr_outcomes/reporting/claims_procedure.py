@@ -16,6 +16,7 @@ from tpr_outcomes.reporting import words_claims as say
 from tpr_outcomes.reporting.claim_plug import AVAILABILITY, Analysis, Basis, Need, Said, number_of, tellers
 from tpr_outcomes.reporting.claims_soreness import MOST, answer_share
 from tpr_outcomes.reporting.spelling import listed, number, percent
+from tpr_outcomes.reporting.told import told
 from tpr_outcomes.reporting.verdict import Answer, Behind, Number, Rule
 
 PAGE = "docs/methods/procedure-and-safety.md"
@@ -58,7 +59,7 @@ def _brief(result: Shares, _: Basis) -> Said:
 def _feeling(result: Shares, _: Basis) -> Said:
     """C5: are electrical shock and cramping the words most used?"""
     named, *words = result.estimates
-    shown = [f"{row.term} ({percent(row.estimate)})" for row in words[:WORDS_SHOWN]]
+    shown = [f"{told(row.term)} ({percent(row.estimate)})" for row in words[:WORDS_SHOWN]]
     texts = _span(named) | {"named": percent(named.estimate), "words": listed(shown)} | _told(result)
     return Said(
         answer_share(named, MOST),

@@ -19,6 +19,7 @@ from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting import words_regions as say
 from tpr_outcomes.reporting.claim_plug import AVAILABILITY, Analysis, Basis, Need, Said, number_of
 from tpr_outcomes.reporting.spelling import number, percent
+from tpr_outcomes.reporting.told import unit_of
 from tpr_outcomes.reporting.verdict import Behind, Number
 
 DIFFER_LEVEL = 0.05
@@ -67,7 +68,7 @@ def _regions(result: RegionRelief | str, _: Basis) -> Said:
         "change": number(pooled.mean),
         "low": number(pooled.mean_low),
         "high": number(pooled.mean_high),
-        "unit": unit,
+        "unit": unit_of(unit),
         "regions": f"{len(result.names)}",
         "differ": say.DIFFER[pooled.p_value < DIFFER_LEVEL],
     }
@@ -109,7 +110,7 @@ def described(changes: tuple[ScoreChange, ...], names: tuple[str, ...]) -> Said:
         "n": f"{item.change.n_patients:,}",
         "instrument": item.scale.label,
         "change": number(item.change.estimate),
-        "unit": item.scale.unit,
+        "unit": unit_of(item.scale.unit),
         "low": number(item.change.conf_low),
         "high": number(item.change.conf_high),
         "reached": _reached(item),
@@ -124,7 +125,7 @@ def _reached(item: ScoreChange) -> str:
     ends = sorted(item.reached, key=lambda one: -one.share)
     texts: dict[str, str] = {}
     for name, one in (("most", ends[0]), ("least", ends[-1])):
-        cut = say.CUTS[one.cut.kind].format(value=f"{one.cut.value:g}", unit=item.scale.unit)
+        cut = say.CUTS[one.cut.kind].format(value=f"{one.cut.value:g}", unit=unit_of(item.scale.unit))
         texts |= {name: percent(one.share), f"{name}_cut": cut, f"{name}_source": one.cut.source}
     return say.REACHED["one" if len(ends) == 1 else "several"].format(**texts)
 

@@ -16,6 +16,7 @@ from tpr_outcomes.inference.tuneup import TuneUp, analyse_tuneups
 from tpr_outcomes.reporting import words_relapse as say
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Need, Said, number_of
 from tpr_outcomes.reporting.spelling import number
+from tpr_outcomes.reporting.told import unit_of
 from tpr_outcomes.reporting.verdict import Answer, Number, Rule
 
 PAGE = "docs/methods/relapse.md"
@@ -157,7 +158,7 @@ def _tuned(result: TuneUp | str, basis: Basis) -> Said:
         "difference": number(found.estimate),
         "low": number(found.conf_low),
         "high": number(found.conf_high),
-        "unit": scale.unit,
+        "unit": unit_of(scale.unit),
         "n": f"{found.n_patients:,}",
         "margin": number(margin),
         "against": say.AGAINST[found.term],

@@ -17,6 +17,7 @@ from tpr_outcomes.inference.landmark import LANDMARK, recorded
 from tpr_outcomes.reporting import words_twitches as say
 from tpr_outcomes.reporting.claim_plug import Analysis, Basis, Need, Said, number_of
 from tpr_outcomes.reporting.spelling import number, percent
+from tpr_outcomes.reporting.told import unit_of
 from tpr_outcomes.reporting.verdict import Number, Rule
 
 WITHOUT = Rule("visits-without-a-twitch", "2", "docs/methods/essential.md")
@@ -194,7 +195,7 @@ def _span(found: Estimate, unit: str, *, share: bool = False) -> dict[str, str]:
         "difference": write(found.estimate),
         "low": write(found.conf_low),
         "high": write(found.conf_high),
-        "unit": unit,
+        "unit": unit_of(unit),
     }
 
 

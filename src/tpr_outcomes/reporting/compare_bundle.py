@@ -11,7 +11,8 @@ from pathlib import Path
 from tpr_outcomes import __version__
 from tpr_outcomes.errors import OutputError
 from tpr_outcomes.reporting import words_compare as say
-from tpr_outcomes.reporting.bundle import DEPENDENCIES, as_csv, digests
+from tpr_outcomes.reporting.bundle import DEPENDENCIES, WORDS, as_csv, digests
+from tpr_outcomes.reporting.catalogue import Translation, speaking
 from tpr_outcomes.reporting.compare import Comparison, collect, compare
 from tpr_outcomes.reporting.compare_folders import read_clinics
 from tpr_outcomes.reporting.compare_page import compare_page
@@ -24,7 +25,9 @@ COMPARE_SCHEMA = MANIFEST_SCHEMA.rpartition("/")[0] + "/compare-1"
 """Schema of the manifest of a comparison."""
 
 
-def clinics_page(folders: Sequence[str | Path], out: str | Path) -> Path:
+def clinics_page(
+    folders: Sequence[str | Path], out: str | Path, *, words: Translation | str | Path | None = None
+) -> Path:
     """Set evaluated records side by side and write the page, whole or not at all.
 
     Parameters
@@ -34,6 +37,8 @@ def clinics_page(folders: Sequence[str | Path], out: str | Path) -> Path:
         or more partial pooling and funnels.
     out : str or Path
         A folder that is new, empty, or an earlier comparison, which is replaced.
+    words : Translation, str or Path, optional
+        A translation of the catalogue (``tpr words``), or the file of one.
 
     Returns
     -------
@@ -49,11 +54,13 @@ def clinics_page(folders: Sequence[str | Path], out: str | Path) -> Path:
     """
     _require_own(Path(out), [Path(folder) for folder in folders])
     require_writable(out)
-    files = contents(compare(read_clinics(folders)))
+    translation = Translation.read(words) if isinstance(words, str | Path) else words
+    with speaking(translation):
+        files = contents(compare(read_clinics(folders)), translation)
     return replace_folder(out, files) / PAGE
 
 
-def contents(found: Comparison) -> dict[str, bytes]:
+def contents(found: Comparison, translation: Translation | None = None) -> dict[str, bytes]:
     """Return every file of the folder by its path inside it; the same bytes for the same comparison."""
     results, drawn = collect(found), figures(found)
     files = {PAGE: compare_page(found, drawn, results).html.encode()}
@@ -63,11 +70,15 @@ def contents(found: Comparison) -> dict[str, bytes]:
     for name, figure in drawn.items():
         files[f"figures/{name}.svg"] = figure.svg.encode()
         files[f"figures/{name}.png"] = figure.png
-    files[MANIFEST] = json.dumps(_manifest(found, files), indent=2, ensure_ascii=False).encode() + b"\n"
+    if translation is not None:
+        files[WORDS] = translation.source
+    files[MANIFEST] = (
+        json.dumps(_manifest(found, files, translation), indent=2, ensure_ascii=False).encode() + b"\n"
+    )
     return files
 
 
-def _manifest(found: Comparison, files: dict[str, bytes]) -> Json:
+def _manifest(found: Comparison, files: dict[str, bytes], translation: Translation | None) -> Json:
     inputs: list[Json] = [
         {
             "label": c.label,
@@ -84,7 +95,8 @@ def _manifest(found: Comparison, files: dict[str, bytes]) -> Json:
             "python": platform.python_version(),
             "dependencies": {name: version(name) for name in DEPENDENCIES},
             "inputs": inputs,
-            "command": "tpr compare DIR … --out DIR",
+            "command": "tpr compare DIR … --out DIR" + ("" if translation is None else f" --words {WORDS}"),
+            **({} if translation is None else {"words": {"file": WORDS, "sha256": translation.sha256}}),
             "files": {**digests(files)},
         }
     )

@@ -12,6 +12,7 @@ from tpr_outcomes import __version__
 from tpr_outcomes.inference.difference import Estimate
 from tpr_outcomes.inference.funnel import ALARM_LEVEL
 from tpr_outcomes.inference.shrinkage import FEWEST_GROUPS
+from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting import words_compare as say
 from tpr_outcomes.reporting import words_report as frame
 from tpr_outcomes.reporting.compare import (
@@ -31,7 +32,6 @@ from tpr_outcomes.reporting.numbers import Results
 from tpr_outcomes.reporting.page_tables import PageTable
 from tpr_outcomes.reporting.plots import FigureFile
 from tpr_outcomes.reporting.report import STYLE, PagePicture, data_address, policy, template_source
-from tpr_outcomes.reporting.words import VERDICTS
 
 TEMPLATES = ("compare.html.j2", "macros.html.j2")
 FIRST = "slope"
@@ -249,7 +249,7 @@ def _verdicts(found: Comparison) -> PageTable:
     for i, clinic in enumerate(found.clinics):
         place = found.estimates["threshold"][i] if clinic.verdict == SUPPORTED else None
         text = say.CELLS["not_reported"] if place is None else with_ends(place)
-        rows.append((clinic.label, VERDICTS[clinic.verdict].headline, text))
+        rows.append((clinic.label, words.VERDICTS[clinic.verdict].headline, text))
     heads = _heads(found, "which", "verdict", "threshold")
     scopes = tuple(f"clinics:{i}:threshold" for i in range(1, len(rows) + 1))
     return PageTable("verdicts", say.TABLES["verdicts"], heads, tuple(rows), frozenset({2}), scopes=scopes)

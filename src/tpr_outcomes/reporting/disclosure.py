@@ -8,6 +8,7 @@ told so.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from tpr_outcomes.cohort.privacy import MINIMUM, Counts, Sum, nested, protect
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Evidence
 from tpr_outcomes.models.adjusted import band_members
+from tpr_outcomes.reporting import words_numbers
 from tpr_outcomes.reporting.quantities import patients_past
 
 KEPT = ("analysed", "ratings", "patients", "past")
@@ -53,7 +55,8 @@ def shown_counts(visits: Visits, evidence: Evidence, minimum: int = MINIMUM) -> 
             values[name] = check.n
             if check.n <= values[outer]:
                 sums.append(nested(outer, name, values, unseen))
-    return protect(values, sums, unseen=unseen, same=same, kept=KEPT, minimum=minimum)
+    found = protect(values, sums, unseen=unseen, same=same, kept=KEPT, minimum=minimum)
+    return replace(found, hidden=words_numbers.WITHHELD)
 
 
 def _flow(visits: Visits, evidence: Evidence, values: dict[str, int]) -> list[Sum]:

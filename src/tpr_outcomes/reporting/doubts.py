@@ -18,6 +18,7 @@ from tpr_outcomes.models.random_threshold import RandomThresholdFit
 from tpr_outcomes.reporting import words_doubts as say
 from tpr_outcomes.reporting.labels import fill, p_text
 from tpr_outcomes.reporting.spelling import Terms, amount, number, percent
+from tpr_outcomes.reporting.told import told
 
 FITS = ("next_rating", "all_ratings", "past_threshold", "weighted")
 
@@ -224,7 +225,7 @@ def adjusted_rows(found: Sensitivity, called: Terms) -> list[tuple[str, tuple[st
         knot = "" if isinstance(fit, Undone) else number(fit.knot)
         title = fill(title, called, knot=knot)
         if isinstance(fit, Undone):
-            rows.append((name, (title, "–", "–", say.UNDONE.format(reason=fit.reason))))
+            rows.append((name, (title, "–", "–", say.UNDONE.format(reason=told(fit.reason)))))
             continue
         ends = say.SPAN.format(low=fine(fit.conf_low), high=fine(fit.conf_high))
         rows.append((name, (title, fine(fit.estimate), ends, assumes)))
@@ -260,7 +261,7 @@ def weights_note(found: Sensitivity) -> str:
 def _say_unrecorded(found: Sensitivity, called: Terms) -> str:
     reason = found.unrecorded
     if isinstance(reason, Undone):
-        return say.UNDONE.format(reason=reason.reason)
+        return say.UNDONE.format(reason=told(reason.reason))
     if reason.value_interval == 0.0:
         return say.UNRECORDED_ZERO
     texts = {"value": percent(reason.value), "interval": percent(reason.value_interval)}
@@ -277,7 +278,7 @@ def _say_benchmark(reason: UnrecordedReason | Undone, worse: float, called: Term
 
 def _say_natural(found: NaturalCourse | Undone, called: Terms) -> str:
     if isinstance(found, Undone):
-        return say.UNDONE.format(reason=found.reason)
+        return say.UNDONE.format(reason=told(found.reason))
     texts = {"extra": amount(found.points_per_week, called.unit), "weeks": number(found.weeks)}
     if not np.isfinite(found.times_as_fast):
         return say.NATURAL_NEVER.format(**texts)
@@ -287,7 +288,7 @@ def _say_natural(found: NaturalCourse | Undone, called: Terms) -> str:
 def _say_worse(found: Sensitivity, called: Terms) -> str:
     tipping = found.mean_change
     if isinstance(tipping, Undone):
-        return say.UNDONE.format(reason=tipping.reason)
+        return say.UNDONE.format(reason=told(tipping.reason))
     better = "lower" if tipping.limit > 0 else "higher"
     visit = str(found.last_visit + 1)
     if tipping.conclusion != better:
@@ -301,7 +302,7 @@ def _say_worse(found: Sensitivity, called: Terms) -> str:
 def _say_better(found: Sensitivity, called: Terms) -> str:
     tipping = found.dose_slope
     if isinstance(tipping, Undone):
-        return say.UNDONE.format(reason=tipping.reason)
+        return say.UNDONE.format(reason=told(tipping.reason))
     better = "lower" if tipping.limit < 0 else "higher"
     if tipping.conclusion != better:
         return fill(say.BETTER_NONE, called)
@@ -312,7 +313,7 @@ def _say_better(found: Sensitivity, called: Terms) -> str:
 
 def _say_check(check: Check, words: dict[bool, str], called: Terms) -> str:
     if check.passed is None:
-        return say.UNDONE.format(reason=check.reason)
+        return say.UNDONE.format(reason=told(check.reason))
     return fill(words[check.passed], called, p=p_text(check.p_value))
 
 
@@ -320,7 +321,7 @@ def _say_spread(found: RandomThresholdFit | Undone | None, called: Terms) -> str
     if found is None:
         return ""
     if isinstance(found, Undone):
-        return say.UNDONE.format(reason=found.reason)
+        return say.UNDONE.format(reason=told(found.reason))
     sd = found.threshold_sd
     if not np.isfinite([sd.conf_low, sd.conf_high]).all():
         return say.SPREAD_OPEN
@@ -332,7 +333,7 @@ def _say_spread(found: RandomThresholdFit | Undone | None, called: Terms) -> str
 
 def _say_comparison(found: ComparisonDose | Undone, worse: float, called: Terms) -> str:
     if isinstance(found, Undone):
-        return say.UNDONE.format(reason=found.reason)
+        return say.UNDONE.format(reason=told(found.reason))
     low, high = sorted((worse * found.conf_low, worse * found.conf_high))
     slopes = {"twitches": found.twitches, "quiet": found.quiet, "difference": found.difference}
     numbers = {name: fine(worse * slope) for name, slope in slopes.items()}

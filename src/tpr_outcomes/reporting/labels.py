@@ -10,6 +10,7 @@ from tpr_outcomes.reporting import words_figures as say
 from tpr_outcomes.reporting import words_numbers as numbers
 from tpr_outcomes.reporting.drawn import Flow, ProfilePicture
 from tpr_outcomes.reporting.spelling import Terms, capital, number, percent
+from tpr_outcomes.reporting.told import told
 
 
 def fill(template: str, called: Terms, **texts: str) -> str:
@@ -61,7 +62,7 @@ def signed(value: float) -> str:
 
 def outcome_label(scale: Scale) -> str:
     """Axis label of the ratings: the instrument, with its unit where the name does not say it."""
-    return capital(scale.label)
+    return capital(told(scale.label))
 
 
 def threshold_text(profile: ThresholdProfile) -> str:

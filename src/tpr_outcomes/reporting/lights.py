@@ -14,11 +14,10 @@ from typing import Literal, Protocol
 from tpr_outcomes.cohort.privacy import Counts, is_small
 from tpr_outcomes.cohort.visits import Visits
 from tpr_outcomes.inference.evidence import Decision, Evidence
-from tpr_outcomes.reporting import words
+from tpr_outcomes.reporting import words, words_numbers
 from tpr_outcomes.reporting import words_notebook as catalogue
 from tpr_outcomes.reporting.phrases import parts, say
 from tpr_outcomes.reporting.spelling import percent, terms
-from tpr_outcomes.reporting.words_numbers import SHARES
 
 State = Literal["good", "look", "problem", "open"]
 
@@ -130,7 +129,10 @@ def _shares(evaluation: Evaluated, rule: str, column: str) -> Light:
     share = float(present.mean()) if visits.n_visits else 0.0
     few = any(is_small(int(n), evaluation.shown.minimum) for n in ((~present).sum(), present.sum()))
     side = "nearly_all" if share > 0.5 else "few"
-    texts = {"share": SHARES[side] if few else _share(share), "visits": evaluation.shown.text("visits")}
+    texts = {
+        "share": words_numbers.SHARES[side] if few else _share(share),
+        "visits": evaluation.shown.text("visits"),
+    }
     return _light(evaluation, rule, loss(share), **texts)
 
 
@@ -177,7 +179,7 @@ def _stopping(evaluation: Evaluated) -> Light:
         few = any(is_small(int(n), evaluation.shown.minimum) for n in (stopped.sum(), (~stopped).sum()))
     state: State = "good" if 1.0 - share <= LARGE_LOSS else "look"
     side = "nearly_all" if share > 0.5 else "few"
-    light = _light(evaluation, "stopping", state, share=SHARES[side] if few else _share(share))
+    light = _light(evaluation, "stopping", state, share=words_numbers.SHARES[side] if few else _share(share))
     return light if share else replace(light, seen=catalogue.NO_REASONS)
 
 
@@ -204,9 +206,9 @@ _LOOKS: tuple[Callable[[Evaluated], Light | None], ...] = (
 def _share(share: float) -> str:
     """Write a share; never "100%" where anything is missing, never "0%" where anything is there."""
     if 0.0 < share < 0.01:
-        return SHARES["under"]
+        return words_numbers.SHARES["under"]
     if 0.99 < share < 1.0:
-        return SHARES["over"]
+        return words_numbers.SHARES["over"]
     return percent(share)
 
 

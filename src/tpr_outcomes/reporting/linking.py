@@ -18,9 +18,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tpr_outcomes.reporting import words_numbers
 from tpr_outcomes.reporting.numbers import NUMERIC, Results, Row
 from tpr_outcomes.reporting.results import DIGITS
-from tpr_outcomes.reporting.words_numbers import CHANCES
 
 PLAIN = ("style", "title", "math", "cite", "code")
 """Elements whose text holds no result; also any element with the attribute ``data-plain``."""
@@ -30,15 +30,6 @@ NUMBER = re.compile(
     r"(?<![A-Za-z]-)(?<![\w.,])(?<!&#)(?P<sign>(?<![\w)])[-−](?=\d))?(?P<digits>\d{1,3}(?:,\d{3})+|\d+)"
     r"(?P<part>\.\d+)?(?:st|nd|rd|th)?(?![\w])(?P<percent>\s?%)?"
 )
-CHANCE = re.compile(
-    "|".join(
-        re.escape(CHANCES[kind])
-        .replace(r"\{of\}", f"(?P<{kind}>[\\d,]+)")
-        .replace(r"\{times\}", r"(?P<count>\d+)")
-        for kind in ("less", "once", "times")
-    )
-)
-"""A p-value in words, in the forms of the catalogue."""
 _TAG = re.compile(r"(<[^>]*>)")
 _EDGE = 1 + 1e-9
 
@@ -136,6 +127,17 @@ def value_of(printed: re.Match[str]) -> tuple[float, float]:
     return (-value if printed["sign"] else value), half
 
 
+def chance_pattern() -> re.Pattern[str]:
+    """Return what a p-value in words looks like, in the forms of the catalogue."""
+    forms = (
+        re.escape(words_numbers.CHANCES[kind])
+        .replace(r"\{of\}", f"(?P<{kind}>[\\d,]+)")
+        .replace(r"\{times\}", r"(?P<count>\d+)")
+        for kind in ("less", "once", "times")
+    )
+    return re.compile("|".join(forms))
+
+
 def _find_chance(said: re.Match[str], rows: Sequence[Row]) -> Reference | None:
     """Return the p-value behind "about 3 times in 1,000 such records"."""
     base = float((said["less"] or said["once"] or said["times"]).replace(",", ""))
@@ -169,7 +171,7 @@ class _Linker:
     """One pass over a page."""
 
     def __init__(self, results: Results) -> None:
-        self.results = results
+        self.results, self.chance = results, chance_pattern()
         self.open: list[tuple[str, tuple[str, ...], bool]] = [("", (), False)]
         self.unlinked: list[Unlinked] = []
         self.rows: dict[tuple[str, ...], list[Row]] = {}
@@ -228,7 +230,7 @@ class _Linker:
         rows = self._rows(scopes)
         parts: list[str] = []
         at = 0
-        for said in CHANCE.finditer(text):
+        for said in self.chance.finditer(text):
             parts.append(self._numbers(text, at, said.start(), rows, scopes, use))
             found = _find_chance(said, rows)
             parts.append(use(said.group(0), found) if found else self._miss(text, said.group(0), scopes))

@@ -23,9 +23,8 @@ from tpr_outcomes.inference.tipping import true_threshold
 from tpr_outcomes.models.candidates import HINGE
 from tpr_outcomes.planning.rates import Rate
 from tpr_outcomes.planning.self_check import SelfCheck
-from tpr_outcomes.reporting import tables
+from tpr_outcomes.reporting import claim_rows, tables
 from tpr_outcomes.reporting.cautions import FEW_PATIENTS
-from tpr_outcomes.reporting.claim_rows import BY_ID
 from tpr_outcomes.reporting.disclosure import most_past
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, courses, design_picture, flow, spread
 from tpr_outcomes.reporting.linking import NUMBER, value_of
@@ -389,7 +388,7 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
         "draws_kept": ("draws in a hundred that rule a place out", 95.0),
         "first_rule": ("first rule", 0.0),
         "last_rule": ("last rule", 5.0),
-        "claims": ("claims", float(len(BY_ID))),
+        "claims": ("claims", float(len(claim_rows.BY_ID))),
         "moderate": ("improvement called moderate by an expert group", 0.30),
         "scale_low": ("lowest rating of the scale", e.scale.minimum),
         "scale_high": ("highest rating of the scale", e.scale.maximum),
@@ -412,7 +411,7 @@ def _settings(evaluation: Evaluation) -> Iterator[Row]:
 def _quoted(evaluation: Evaluation) -> Iterator[Row]:
     """Numbers inside texts that are quoted as they are: the clinic's claims, and what a check said."""
     for claim in evaluation.claims:
-        texts = BY_ID[claim.claim]
+        texts = claim_rows.BY_ID[claim.claim]
         yield from _numbers_in(f"quoted:{claim.claim}", texts.quote, "as the clinic's page says")
         about = f"{texts.why} {texts.holds} {texts.refuted_if}"
         yield from _numbers_in(f"quoted:{claim.claim}:about", about, "as the list of claims says")

@@ -7,6 +7,7 @@ from tpr_outcomes.planning.rates import Rate
 from tpr_outcomes.planning.self_check import SelfCheck, Setting
 from tpr_outcomes.reporting import words
 from tpr_outcomes.reporting.spelling import amount, number, terms
+from tpr_outcomes.reporting.told import told
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
@@ -29,7 +30,7 @@ def self_check_sentences(check: SelfCheck, evidence: Evidence) -> tuple[str, ...
     called = terms(evidence.ratings.dose, evidence.scale)
     rate = check.false_support
     if rate is None:
-        return (words.SELF_CHECK["undone"].format(reason=check.reason),)
+        return (words.SELF_CHECK["undone"].format(reason=told(check.reason)),)
     said = [
         words.SELF_CHECK["false"].format(
             many=called.many,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tpr_outcomes.inference.sensitivity import Sensitivity
 from tpr_outcomes.models.candidates import HINGE
-from tpr_outcomes.reporting import words_doubts
+from tpr_outcomes.reporting import words, words_doubts, words_numbers
 from tpr_outcomes.reporting import words_report as say
 from tpr_outcomes.reporting.doubts import adjusted_rows, doubt_rows
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS
@@ -19,7 +19,7 @@ from tpr_outcomes.reporting.numbers import key_of
 from tpr_outcomes.reporting.quantities import NORMAL_95
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import Terms, amount, between, number, percent
-from tpr_outcomes.reporting.words_numbers import OPEN_MARK
+from tpr_outcomes.reporting.told import told
 
 VERDICT_SCOPE = "|".join(
     (
@@ -46,6 +46,8 @@ class PageTable:
         Columns set flush right.
     answers : int
         Column whose cells are marked by what they say; -1 for none.
+    marks : tuple of str
+        How the answer of each row is marked: a class of the style sheet.
     scopes : tuple of str
         Where the numbers of each row come from: ids of results, or their beginnings, joined by "|".
     plain : bool
@@ -58,6 +60,7 @@ class PageTable:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
     answers: int = -1
+    marks: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     plain: bool = False
 
@@ -110,6 +113,7 @@ def _table(
     scopes: Sequence[str] = (),
     numeric: Sequence[str] = (),
     answers: str = "",
+    marks: Sequence[str] = (),
 ) -> PageTable:
     caption, heads = {**say.TABLES, **words_doubts.TABLES}[name]
     keys = list(heads)
@@ -120,6 +124,7 @@ def _table(
         rows=tuple(tuple(row) for row in rows),
         numeric=frozenset(keys.index(key) for key in numeric),
         answers=keys.index(answers) if answers else -1,
+        marks=tuple(marks),
         scopes=tuple(scopes) or ("",) * len(rows),
     )
 
@@ -135,13 +140,20 @@ def _holds(value: object) -> str:
     return say.PAGE["yes" if value else "no"]
 
 
+def _mark(value: object) -> str:
+    """Class of the style sheet for a yes, a no, or neither."""
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "not-done"
+    return "yes" if value else "no"
+
+
 def _whole(count: object) -> str:
     """Write a count, and that it is withheld where it is."""
     return say.PAGE["withheld"] if pd.isna(count) else f"{int(count):,}"  # type: ignore[call-overload]
 
 
 def _left_out(frame: pd.DataFrame, called: Terms) -> PageTable:
-    rows = [(say.STAGES[r.stage], str(r.reason), _whole(r.count_)) for r in _rows(frame)]
+    rows = [(say.STAGES[r.stage], told(str(r.reason)), _whole(r.count_)) for r in _rows(frame)]
     scopes = [f"left_out:{r.stage}:{r.rule}|quoted:left_out:{r.rule}" for r in _rows(frame)]
     return _table("left_out", called, rows, scopes=scopes, numeric=["count"])
 
@@ -234,16 +246,23 @@ def _gates(frame: pd.DataFrame, called: Terms) -> PageTable:
         asked, wanted = say.GATE_WORDS[r.term]
         if r.term in _AMOUNTS:
             found, limit = (amount(x, called.unit).replace("-", "−") for x in (r.estimate, r.limit))
-        elif "p-value" in asked:
+        elif r.term in _P_VALUES:
             found, limit = p_text(r.estimate), number(r.limit)
         else:
             found = say.PAGE["withheld"] if pd.isna(r.estimate) else number(r.estimate).replace("-", "−")
             limit = number(r.limit)
         rows.append((fill(asked, called), found, wanted.format(limit=limit), _holds(r.holds)))
     scopes = [f"gates:{key_of(r.term)}" for r in _rows(frame)]
-    return _table("gates", called, rows, scopes=scopes, numeric=["estimate", "limit"], answers="holds")
+    marks = [_mark(r.holds) for r in _rows(frame)]
+    return _table(
+        "gates", called, rows, scopes=scopes, numeric=["estimate", "limit"], answers="holds", marks=marks
+    )
 
 
+_P_VALUES = (
+    *("threshold against every rival", "check: patient trait", "check: earlier rating"),
+    *("lasting sum", "any link"),
+)
 _AMOUNTS = ("design: threshold", "design: straight line", "small bound")
 
 
@@ -253,9 +272,10 @@ def _checks(frame: pd.DataFrame, called: Terms) -> PageTable:
         question, basis = say.CHECK_WORDS[r.term]
         n = basis.format(n=_whole(r.n))
         p_value = None if pd.isna(r.p_value) else float(r.p_value)
-        rows.append((fill(question, called), p_text(p_value), n, _holds(r.passed), r.reason or "–"))
+        rows.append((fill(question, called), p_text(p_value), n, _holds(r.passed), told(r.reason) or "–"))
     scopes = [f"check:{r.term}|quoted:check:{r.term}" for r in _rows(frame)]
-    return _table("checks", called, rows, scopes=scopes, numeric=["p_value"], answers="passed")
+    marks = [_mark(r.passed) for r in _rows(frame)]
+    return _table("checks", called, rows, scopes=scopes, numeric=["p_value"], answers="passed", marks=marks)
 
 
 def _doubts(found: Sensitivity, weights: pd.DataFrame, called: Terms) -> dict[str, PageTable]:
@@ -296,9 +316,10 @@ def _weights(frame: pd.DataFrame, called: Terms) -> PageTable:
 
 
 def _claims(frame: pd.DataFrame, called: Terms) -> PageTable:
-    rows = [(r.claim, r.quote, r.answer, r.sentence) for r in _rows(frame)]
+    rows = [(r.claim, r.quote, words.ANSWERS[r.answer], r.sentence) for r in _rows(frame)]
     scopes = [f"claims:{r.claim}|quoted:{r.claim}|{VERDICT_SCOPE}" for r in _rows(frame)]
-    return _table("claims", called, rows, scopes=scopes, answers="answer")
+    marks = [str(r.answer).replace(" ", "-") for r in _rows(frame)]
+    return _table("claims", called, rows, scopes=scopes, answers="answer", marks=marks)
 
 
 def _plan(evaluation: Evaluation, called: Terms) -> PageTable:
@@ -318,7 +339,7 @@ def _threshold(evaluation: Evaluation, called: Terms) -> PageTable:
     assert e.test is not None
     assert e.design is not None
     p = e.test.profile
-    marks = OPEN_MARK * p.open_low, OPEN_MARK * p.open_high
+    marks = words_numbers.OPEN_MARK * p.open_low, words_numbers.OPEN_MARK * p.open_high
     ends = number(p.conf_low) + marks[0], number(p.conf_high) + marks[1]
     top = number(e.design.dose_95)
     rows = [

@@ -26,6 +26,7 @@ from tpr_outcomes.reporting.quantities import (
     tipping_bias,
 )
 from tpr_outcomes.reporting.spelling import Terms, amount, apart, capital, chances, number, percent
+from tpr_outcomes.reporting.told import told
 
 _MINUS = re.compile(r"(?<=[ (])-(?=\d)")
 
@@ -43,12 +44,14 @@ def vocabulary(called: Terms) -> dict[str, str]:
         "many_capital": capital(called.many),
         "recorded": called.recorded,
         "outcome": called.outcome,
-        "outcome_capital": capital(called.outcome) if called.outcome == "pain" else f"The {called.outcome}",
-        "earlier": words.EARLIER[called.outcome == words.PAIN].format(outcome=called.outcome),
+        "outcome_capital": words.SUBJECT[called.pain].format(
+            outcome=called.outcome, capital=capital(called.outcome)
+        ),
+        "earlier": words.EARLIER[called.pain].format(outcome=called.outcome),
         "better": called.better,
         "better_capital": capital(called.better),
         "scale": called.scale,
-        "trait": words.TRAITS.get(called.many, words.ANY_TRAIT),
+        "trait": words.TRAITS.get(called.dose, words.ANY_TRAIT),
         "fewest": str(FEWEST_PAST),
     }
 
@@ -226,7 +229,7 @@ def _reasons(evidence: Evidence, decision: Decision) -> list[str]:
 def _findings(evidence: Evidence, decision: Decision, texts: Mapping[str, str]) -> str:
     """What was seen when asking whether the record can tell."""
     if evidence.design is None:
-        return words.FINDINGS["obstacle"].format(obstacle=evidence.obstacle)
+        return words.FINDINGS["obstacle"].format(obstacle=told(evidence.obstacle))
     design = evidence.design
     others = [say(reason, texts) for reason in _reasons(evidence, decision)[1:]]
     texts = {**texts, "share": percent(design.share_within_visit)}

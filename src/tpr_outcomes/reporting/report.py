@@ -23,6 +23,7 @@ from markupsafe import Markup
 from tpr_outcomes import __version__
 from tpr_outcomes.cohort.privacy import is_small
 from tpr_outcomes.inference.evidence import LABELS
+from tpr_outcomes.reporting import words as verdicts
 from tpr_outcomes.reporting import words_doubts, words_standards
 from tpr_outcomes.reporting import words_report as say
 from tpr_outcomes.reporting.claim_details import claim_details
@@ -36,8 +37,8 @@ from tpr_outcomes.reporting.plots import FigureFile
 from tpr_outcomes.reporting.results import Evaluation
 from tpr_outcomes.reporting.spelling import Terms, between, listed, number, terms
 from tpr_outcomes.reporting.standards import ademp_rows, checklists, trial_rows
+from tpr_outcomes.reporting.told import told
 from tpr_outcomes.reporting.verdict import ANSWERS
-from tpr_outcomes.reporting.words import VERDICTS
 
 TEMPLATES = ("report.html.j2", "macros.html.j2", "formulas.html.j2")
 STYLE = "report.css"
@@ -154,7 +155,7 @@ def page_context(
         "data_lines": _data_lines(evaluation, called),
         "record_warnings": _record_warnings(evaluation),
         "gate": evaluation.decision.gate,
-        "headlines": {label: words.headline for label, words in VERDICTS.items()},
+        "headlines": {label: words.headline for label, words in verdicts.VERDICTS.items()},
         "threshold": evaluation.threshold,
         "claim_count": _claim_count(evaluation),
         "claim_details": claim_details(evaluation.claims),
@@ -162,7 +163,7 @@ def page_context(
         "doubts": words_doubts,
         "weights_note": "" if evaluation.sensitivity is None else weights_note(evaluation.sensitivity),
         "provenance": _provenance(evaluation),
-        "obstacle": evaluation.evidence.obstacle,
+        "obstacle": told(evaluation.evidence.obstacle),
         "replicates": f"{evaluation.evidence.replicates:,}",
         "version": __version__,
     }
@@ -264,14 +265,16 @@ def _record_warnings(evaluation: Evaluation) -> list[str]:
     lines = []
     for rule, n in groups.items():
         text = say.DATA["few" if is_small(n, minimum) else "many"] if first[rule].row else "{message}"
-        lines.append(text.format(n=minimum, message=first[rule].message))
+        lines.append(text.format(n=minimum, message=told(first[rule].message)))
     return lines
 
 
 def _claim_count(evaluation: Evaluation) -> str:
     counts = Counter(claim.answer for claim in evaluation.claims)
     return say.CLAIM_COUNT.format(
-        counts=listed([f"{counts[answer]} {answer}" for answer in ANSWERS if counts[answer]])
+        counts=listed(
+            [f"{counts[answer]} {verdicts.ANSWERS[answer]}" for answer in ANSWERS if counts[answer]]
+        )
     )
 
 

@@ -20,6 +20,7 @@ from tpr_outcomes.inference.identifiability import SEARCH_COST
 from tpr_outcomes.inference.sensitivity import Sensitivity
 from tpr_outcomes.inference.threshold_interval import DRAWS
 from tpr_outcomes.planning.self_check import SelfCheck
+from tpr_outcomes.reporting.catalogue import Translation, speaking
 from tpr_outcomes.reporting.disclosure import past_name, shown_counts
 from tpr_outcomes.reporting.own_design import self_check_json, self_check_sentences
 from tpr_outcomes.reporting.quantities import line_relief
@@ -73,6 +74,8 @@ class Evaluation:
         What the procedure says of clinics shaped like this one; None unless it was asked for.
     record : Record or None
         The visits with the optional tables beside them; None where there are only visits.
+    translation : Translation or None
+        The words it is said in; None for English.
     """
 
     plan: Mapping[str, Json]
@@ -84,6 +87,7 @@ class Evaluation:
     self_check: SelfCheck | None = None
     sensitivity: Sensitivity | None = None
     record: Record | None = None
+    translation: Translation | None = None
 
     @property
     def verdict(self) -> str:
@@ -98,14 +102,18 @@ class Evaluation:
     @property
     def self_check_sentences(self) -> tuple[str, ...]:
         """What the self-check found, in words; empty unless it was asked for."""
-        return () if self.self_check is None else self_check_sentences(self.self_check, self.evidence)
+        if self.self_check is None:
+            return ()
+        with speaking(self.translation):
+            return self_check_sentences(self.self_check, self.evidence)
 
     @cached_property
     def shown(self) -> Counts:
         """Counts of people, and which of them may be shown (docs/privacy.md)."""
         minimum = self.plan.get("smallest_count", MINIMUM)
         assert isinstance(minimum, int)
-        return shown_counts(self.visits, self.evidence, minimum)
+        with speaking(self.translation):
+            return shown_counts(self.visits, self.evidence, minimum)
 
     @property
     def threshold(self) -> dict[str, Json] | None:

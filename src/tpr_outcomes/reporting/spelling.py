@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tpr_outcomes.cohort.scales import Scale
 from tpr_outcomes.reporting import words_numbers as say
+from tpr_outcomes.reporting.told import one_of, told, unit_of
 
 PAIN_SCALES = ("nrs", "vas")
 """Scales on which an improvement may be called relief of pain."""
@@ -30,6 +31,10 @@ class Terms:
         Unit of the scale, plural: "points".
     scale : str
         Name of the scale.
+    dose : str
+        Column that is added up, as the plan names it.
+    pain : bool
+        Whether the outcome is pain.
     """
 
     one: str
@@ -39,6 +44,8 @@ class Terms:
     better: str
     unit: str
     scale: str
+    dose: str
+    pain: bool
 
 
 def terms(dose: str, scale: Scale) -> Terms:
@@ -58,8 +65,10 @@ def terms(dose: str, scale: Scale) -> Terms:
         recorded=say.TERMS["recorded"].format(many=many),
         outcome=say.TERMS["pain" if pain else "score"],
         better=say.TERMS["relief" if pain else "improvement"],
-        unit=scale.unit,
-        scale=scale.label,
+        unit=unit_of(scale.unit),
+        scale=told(scale.label),
+        dose=dose,
+        pain=pain,
     )
 
 
@@ -88,7 +97,7 @@ def amount(value: float, unit: str) -> str:
     ('1 point', '1.5 points', '15 mm')
     """
     text = number(value)
-    return f"{text} {unit[:-1] if text == '1' and unit.endswith('s') else unit}"
+    return f"{text} {one_of(unit) if text == '1' else unit}"
 
 
 def apart(value: float, limit: float, unit: str) -> str:
@@ -135,7 +144,7 @@ def chances(p_value: float) -> str:
     return say.CHANCES["once" if times == 1 else "times"].format(times=times, of=f"{base:,}")
 
 
-def listed(items: tuple[str, ...] | list[str], word: str = say.NUMBERS["and"]) -> str:
+def listed(items: tuple[str, ...] | list[str], word: str = "") -> str:
     """Write a list as in speech.
 
     Examples
@@ -143,7 +152,7 @@ def listed(items: tuple[str, ...] | list[str], word: str = say.NUMBERS["and"]) -
     >>> listed(("a", "b", "c"))
     'a, b and c'
     """
-    items = list(items)
+    items, word = list(items), word or say.NUMBERS["and"]
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {word} {items[-1]}"

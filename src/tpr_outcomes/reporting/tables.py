@@ -25,7 +25,7 @@ from tpr_outcomes.inference.threshold import BIC_MARGIN
 from tpr_outcomes.models.adjusted import FEWEST_PER_VISIT, average_course, dose_bands
 from tpr_outcomes.models.candidates import HINGE, STEP, CandidateSet, column_rivals
 from tpr_outcomes.models.fitting import compare, fit_all
-from tpr_outcomes.reporting.claim_rows import BY_ID
+from tpr_outcomes.reporting import claim_rows
 from tpr_outcomes.reporting.disclosure import most_past, past_name, withheld_visits
 from tpr_outcomes.reporting.doubts import sensitivity_frame, weights_frame
 from tpr_outcomes.reporting.drawn import THRESHOLD_LABELS, flow, rivals
@@ -348,7 +348,7 @@ def claims_table(evaluation: Evaluation) -> pd.DataFrame:
     """The thirty claims: ``claim, quote, answer, grade, sentence, estimand, refuted_if, rule``."""
     rows = []
     for finding in evaluation.claims:
-        row = BY_ID[finding.claim]
+        row = claim_rows.BY_ID[finding.claim]
         rule = f"{finding.rule.name}/{finding.rule.version}"
         said = (finding.claim, row.quote, finding.answer, finding.grade, finding.sentence)
         rows.append((*said, finding.estimand, row.refuted_if, rule))

@@ -18,8 +18,8 @@ import pandas as pd
 from tpr_outcomes import __version__
 from tpr_outcomes.errors import FitError
 from tpr_outcomes.inference.shrinkage import FEWEST_GROUPS, partial_pool
+from tpr_outcomes.reporting import words_clinics as say
 from tpr_outcomes.reporting.results import Json, tidy_json
-from tpr_outcomes.reporting.words_clinics import POOLED
 
 INDEX_SCHEMA = "tpr-outcomes/clinics/1"
 POOLED_SCHEMA = "tpr-outcomes/pooled/1"
@@ -102,19 +102,19 @@ def pooled_json(rows: Sequence[Mapping[str, Json]]) -> str:
     groups = [
         _pooled([r for r in rows if (r["scale"], r["dose"], r["rated"]) == kind], *kind) for kind in kinds
     ]
-    content = tidy_json({"schema": POOLED_SCHEMA, "reading": POOLED["reading"], "groups": groups})
+    content = tidy_json({"schema": POOLED_SCHEMA, "reading": say.POOLED["reading"], "groups": groups})
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _pooled(rows: Sequence[Mapping[str, Json]], scale: str, dose: str, rated: str) -> Json:
     """Pool clinics that can be compared, or say why that cannot be done."""
     used = [row for row in rows if row["slope_line"] is not None and row["slope_line_error"]]
-    quantity = POOLED["quantity"].format(dose=dose)
+    quantity = say.POOLED["quantity"].format(dose=dose)
     group: dict[str, Json] = {"scale": scale, "dose": dose, "rated": rated, "quantity": quantity}
     group["left_out"] = [row["label"] for row in rows if row not in used]
     try:
         if len(used) < FEWEST_GROUPS:
-            raise FitError(POOLED["too_few"].format(k=len(used), fewest=FEWEST_GROUPS))
+            raise FitError(say.POOLED["too_few"].format(k=len(used), fewest=FEWEST_GROUPS))
         slopes: Any = [[row["slope_line"], row["slope_line_error"]] for row in used]
         p = partial_pool([slope for slope, _ in slopes], [error for _, error in slopes])
     except FitError as error:

@@ -24,18 +24,43 @@ def veiled(finding: Finding, minimum: int = MINIMUM) -> Finding:
     Finding
         Sentences with "fewer than 5" in place of smaller counts; numbers that rest on fewer are missing.
     """
+    return unless_small(finding, finding, minimum)
+
+
+def unless_small(finding: Finding, english: Finding, minimum: int = MINIMUM) -> Finding:
+    """Return a translated finding that tells no small count, as :func:`veiled`.
+
+    The net knows English only. A text in which it finds a small count stays English, without the count.
+
+    Parameters
+    ----------
+    finding : Finding
+        In other words.
+    english : Finding
+        The same in English.
+    minimum : int
+        Smallest count shown.
+    """
     rows = tuple(_row(row, minimum) for row in finding.rows)
     changed = {old.term for old, new in zip(finding.rows, rows, strict=True) if old.n != new.n}
     return replace(
         finding,
-        sentence=veil(finding.sentence, minimum),
-        paragraph=veil(finding.paragraph, minimum),
-        warnings=tuple(veil(text, minimum) for text in finding.warnings),
-        would_change=veil(finding.would_change, minimum),
-        next_step=veil(finding.next_step, minimum),
+        sentence=_safe(finding.sentence, english.sentence, minimum),
+        paragraph=_safe(finding.paragraph, english.paragraph, minimum),
+        warnings=tuple(
+            _safe(text, ours, minimum) for text, ours in zip(finding.warnings, english.warnings, strict=True)
+        ),
+        would_change=_safe(finding.would_change, english.would_change, minimum),
+        next_step=_safe(finding.next_step, english.next_step, minimum),
         rows=rows,
         numbers={name: None if name in changed else value for name, value in finding.numbers.items()},
     )
+
+
+def _safe(text: str, english: str, minimum: int) -> str:
+    """The text, unless its English tells a small count."""
+    without = veil(english, minimum)
+    return text if without == english else without
 
 
 def _row(row: Number, minimum: int) -> Number:

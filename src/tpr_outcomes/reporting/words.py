@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tpr_outcomes.reporting.words_numbers import TERMS
-
 # --- the seven verdicts ---------------------------------------------------------------------------
 
 
@@ -42,9 +40,10 @@ class Words:
     step: str
 
 
-PAIN = TERMS["pain"]
 EARLIER = {True: "earlier {outcome}", False: "the earlier {outcome}"}
 """An earlier rating, of pain and of any other score."""
+SUBJECT = {True: "{capital}", False: "The {outcome}"}
+"""The outcome at the beginning of a sentence."""
 NOT_EVIDENCE = "not evidence that {many} cause {better}"
 """How every verdict of association ends."""
 
@@ -420,6 +419,16 @@ SELF_CHECK = {
     ),
 }
 """What the self-check says; ± goes with one Monte Carlo standard error."""
+
+ANSWERS = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "inconclusive": "inconclusive",
+    "not identifiable": "not identifiable",
+    "not recorded": "not recorded",
+    "not testable": "not testable",
+}
+"""Answers to the claims, by the word in verdict.json."""
 
 # --- the thirty claims ----------------------------------------------------------------------------
 

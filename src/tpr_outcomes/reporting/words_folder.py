@@ -70,6 +70,7 @@ CRATE_FILES = {
     "verdict.json": "The verdict for machines.",
     "results.json": "Every number of the report, one row per estimate.",
     "results.csv": "The same rows as CSV.",
+    "words.toml": "The words the report was written in.",
     "tables": "A table of the report.",
     "figures": "A figure of the report.",
 }
@@ -85,6 +86,10 @@ REPRODUCE = {
     "differs": "{n} files came out otherwise; {same} came out the same, byte for byte.",
     "input": "The record is another one: its SHA-256 was {recorded} and is {now}.",
     "version": "{name} was version {recorded} and is {now}.",
+    "words": (
+        "{name}, the words the report was written in, is gone or was changed, so the report cannot be made "
+        "again. Put back the file it was made with."
+    ),
     "edited": "{name} was changed after the report was written: its digest is not that of the manifest.",
     "file": "{name} came out otherwise.",
     "gone": "{name} is not in the folder.",
@@ -94,3 +99,21 @@ REPRODUCE = {
     "more_numbers": "And {n} more numbers.",
 }
 """What came of making a report again."""
+
+FILE_OF_WORDS = {
+    "head": (
+        "# Every text of the reports, the notebooks and the commands. Translate what stands to the right of\n"
+        "# the equals signs; keys, names in braces and HTML stay as they are. A key that is left out stays\n"
+        "# English.\n"
+    ),
+    "unread": "The words in {path} cannot be read. Name a translation of what tpr words writes.",
+    "no_toml": "The file of words is not TOML ({error}). Start from what tpr words writes.",
+    "faults": "The file of words cannot be used.",
+    "more": "… and {n} more.",
+    "unknown": "{key}: there is no such key. Leave it out, or take the key from what tpr words writes.",
+    "no_text": "{key}: its value is not a text. Put it in quotation marks.",
+    "open": "{key}: a brace is left open. Names in braces have to be {wanted}.",
+    "fields": "{key}: it holds {held}. Names in braces have to be {wanted}.",
+    "none": "none",
+}
+"""The file of a translation: what stands above it, and what can be wrong with one."""

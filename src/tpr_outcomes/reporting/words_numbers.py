@@ -22,6 +22,9 @@ TERMS = {
 SHARES = {"under": "under 1%", "over": "over 99%", "nearly_all": "nearly all", "few": "a few"}
 """Shares that would be rounded to none or all."""
 
+WITHHELD = "withheld"
+"""In place of a count from which a small one would follow."""
+
 NUMBERS = {"none": "no number", "any": "any number", "not_done": "not done", "and": "and", "or": "or"}
 
 CHANCES = {
