@@ -7,7 +7,9 @@ Answers go to standard output; progress, warnings and refusals to standard error
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -89,7 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        get_command(app)(args=arguments, prog_name="tpr")
+        try:
+            get_command(app)(args=arguments, prog_name="tpr")
+        finally:
+            sys.stdout.flush()  # now, where a full disk can still be told
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else EXIT_UNEXPECTED if ended.code else EXIT_OK
     except TprError as error:
@@ -104,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "write elsewhere (files in between go to the folder TMPDIR names).",
                 file=sys.stderr,
             )
+            with contextlib.suppress(OSError, ValueError):  # or what is left would be tried again at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return OutputError.exit_code
         # Its words may quote the data, so only its kind is shown.
         print(
