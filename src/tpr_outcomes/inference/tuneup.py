@@ -118,7 +118,9 @@ def analyse_tuneups(visits: Visits, *, percent: float = 30.0, level: float = 0.9
     rows = _falls(visits, percent)
     flare, needled = rows.flare, rows.needled
     if not flare.any():
-        raise FitError("No relapse was followed by another rating, so nothing can be said of what helped.")
+        raise FitError(
+            "No relapse was followed by another rating, so nothing can be said of relief after one."
+        )
     groups = [flare & needled, flare & ~needled]
     estimates = [
         _excess(rows, level),

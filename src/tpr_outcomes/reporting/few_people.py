@@ -282,8 +282,10 @@ def _printed(value: float, unit: str) -> float:
     """Rounded as sentences round it: shares and ratios to hundredths, others to two digits."""
     if not math.isfinite(value) or unit == "p-value":
         return value
-    if unit.startswith("share") or unit == "ratio":
-        return round(value, 2)
+    if unit.startswith("share"):
+        return float(f"{100 * value:.0f}") / 100  # as percentages are: a half to the even one
+    if unit == "ratio":
+        return float(f"{value:.2f}")
     return float(round(value)) if abs(value) >= 9.95 else float(f"{value:.2g}")
 
 

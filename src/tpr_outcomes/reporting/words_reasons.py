@@ -167,7 +167,7 @@ REASONS = {
     "too_few_patients_had_needled": "too few patients had a needled flare; {fewest} of each are needed",
     "too_few_patients_needed": "too few patients; {fewest} are needed",
     "relapse_followed_by_another_rating": (
-        "No relapse was followed by another rating, so nothing can be said of what helped."
+        "No relapse was followed by another rating, so nothing can be said of relief after one."
     ),
     "dose_followed_by_rating_nothing": "No dose is followed by a rating, so there is nothing to weight.",
     "history_predicts_every_dose_exactly": (
