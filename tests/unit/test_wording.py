@@ -27,7 +27,8 @@ CATALOGUES = sorted(path.stem for path in HOME.glob("words*.py"))
 
 CAUSAL = re.compile(
     r"\b(caus\w*|(?<!fixed )(?<!random-)effects?|effective\w*|affect\w*|leads? to|led to|results? in"
-    r"|because of|thanks to|due to|owing to|works?(?! out)|worked(?! out)|helps?|helped|heals?|cures?|relieves?|reduces?|prevents?"
+    r"|because of|thanks to|due to|owing to|works?(?! out)|worked(?! out)|helps?|helped"
+    r"|heals?|cures?|relieves?|reduces?|prevents?"
     r"|(?:brings?|brought)(?! people| the answer| it to an end)|drives?|drove|acts? on|acted on"
     r"|ma(?:kes?|de) (?:\w+ ){0,2}(?:difference|better|worse))\b",
     re.IGNORECASE,
