@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as NothingHappenedError
 from tests.browser.servers import DESK, PATIENCE, ROOT, TELEPHONE, serious, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("explorer")]
@@ -161,10 +162,7 @@ def test_from_a_clinics_spreadsheet_to_the_report(
 
 
 def test_the_keyboard_alone_is_enough(page: Page, files: dict[str, Path]) -> None:
-    reach(page, "Open a file")
-    with page.expect_file_chooser() as waiting:
-        page.keyboard.press("Space")
-    waiting.value.set_files(files["bad"])
+    choose_by_keyboard(page, files["bad"])
     expect(page.locator(".tpr .alert table")).to_be_visible(timeout=PATIENCE)
     reach(page, "Use the simulated example")
     page.keyboard.press("Enter")
@@ -197,6 +195,20 @@ def test_the_keyboard_alone_is_enough(page: Page, files: dict[str, Path]) -> Non
     with page.expect_download() as waiting_for_report:
         page.keyboard.press("Enter")
     assert waiting_for_report.value.suggested_filename == "report.html"
+
+
+def choose_by_keyboard(page: Page, file: Path) -> None:
+    """Press the upload button; again where the press came before the button had its handler."""
+    for _ in range(6):
+        reach(page, "Open a file")
+        try:
+            with page.expect_file_chooser(timeout=10_000) as waiting:
+                page.keyboard.press("Space")
+        except NothingHappenedError:
+            continue
+        waiting.value.set_files(file)
+        return
+    pytest.fail("the button never opened the file chooser")
 
 
 def reach(page: Page, name: str) -> None:
