@@ -188,6 +188,7 @@ def test_the_keyboard_alone_is_enough(page: Page, files: dict[str, Path]) -> Non
     expect(page.get_by_text(re.compile(r"^\d+ of 180 patients chosen"))).to_be_visible()
     reach(page, "Report")
     page.keyboard.press("Enter")
+    page.get_by_role("button", name="Make the report").wait_for(timeout=PATIENCE)
     reach(page, "Make the report")
     page.keyboard.press("Enter")
     page.get_by_role("link", name=re.compile("Download report.html")).wait_for()
@@ -218,10 +219,12 @@ def reach(page: Page, name: str) -> None:
         const label = e.labels && e.labels.length ? e.labels[0].innerText : '';
         return (label || e.innerText || e.getAttribute('aria-label') || '').trim();
     }"""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if str(page.evaluate(named)).startswith(name):
-            return
+    for _ in range(3):  # a view may still be in the making
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if str(page.evaluate(named)).startswith(name):
+                return
+        page.wait_for_timeout(2_000)
     pytest.fail(f"Tab never reaches {name!r}")
 
 
