@@ -16,7 +16,10 @@ from tpr_outcomes.commands.screen import (
     DiaryFile,
     EventsFile,
     PatientsFile,
+    PlanDose,
     PlanFile,
+    PlanReplicates,
+    PlanSeed,
     Scheduler,
     ScoresFile,
     Sheet,
@@ -41,11 +44,9 @@ def evaluate(
     plan: PlanFile = None,
     columns: ColumnsFile = None,
     sheet: Sheet = None,
-    dose: Annotated[
-        str | None, typer.Option("--dose", help="What is added up: twitches, insertions, sites or sessions.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")] = None,
-    replicates: Annotated[int | None, typer.Option("--replicates", help="Bootstrap replicates.")] = None,
+    dose: PlanDose = None,
+    seed: PlanSeed = None,
+    replicates: PlanReplicates = None,
     self_check: Annotated[
         int | None, typer.Option("--self-check", help="Try the test on so many simulated clinics like yours.")
     ] = None,
@@ -114,11 +115,9 @@ def evaluate_many(
     ] = None,
     plan: PlanFile = None,
     columns: ColumnsFile = None,
-    dose: Annotated[
-        str | None, typer.Option("--dose", help="What is added up: twitches, insertions, sites or sessions.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")] = None,
-    replicates: Annotated[int | None, typer.Option("--replicates", help="Bootstrap replicates.")] = None,
+    dose: PlanDose = None,
+    seed: PlanSeed = None,
+    replicates: PlanReplicates = None,
     self_check: Annotated[
         int | None, typer.Option("--self-check", help="Try the test on so many simulated clinics like each.")
     ] = None,

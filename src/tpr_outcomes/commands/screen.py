@@ -72,6 +72,11 @@ Checkpoint = Annotated[
     typer.Option("--checkpoint", help="File that keeps the self-check's finished clinics, to carry on from."),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random numbers.")]
+PlanSeed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")]
+PlanDose = Annotated[
+    str | None, typer.Option("--dose", help="What is added up: twitches, insertions, sites or sessions.")
+]
+PlanReplicates = Annotated[int | None, typer.Option("--replicates", help="Bootstrap replicates.")]
 StudyFolder = Annotated[Path, typer.Option("--out", help="Folder for tables and study.json.")]
 Bootstrap = Annotated[int, typer.Option("--bootstrap", help="Bootstrap replicates inside each verdict.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined
-from markupsafe import Markup
-
 from tpr_outcomes import __version__
 from tpr_outcomes.inference.difference import Estimate
 from tpr_outcomes.inference.funnel import ALARM_LEVEL
@@ -27,11 +24,11 @@ from tpr_outcomes.reporting.compare import (
 )
 from tpr_outcomes.reporting.compare_text import measured, shown, with_ends
 from tpr_outcomes.reporting.labels import fill, p_text
-from tpr_outcomes.reporting.linking import Linked, link
+from tpr_outcomes.reporting.linking import Linked
 from tpr_outcomes.reporting.numbers import Results
 from tpr_outcomes.reporting.page_tables import PageTable
 from tpr_outcomes.reporting.plots import FigureFile
-from tpr_outcomes.reporting.report import STYLE, PagePicture, data_address, policy, template_source
+from tpr_outcomes.reporting.report import PagePicture, data_address, rendered
 
 TEMPLATES = ("compare.html.j2", "macros.html.j2")
 FIRST = "slope"
@@ -66,17 +63,7 @@ def compare_page(
     Linked
     """
     results = results or collect(found)
-    css = template_source(STYLE)
-    environment = Environment(
-        loader=DictLoader({name: template_source(name) for name in TEMPLATES}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template(TEMPLATES[0])
-    return link(page.render(**_context(found, figures), css=Markup(css), policy=policy(css)), results)
+    return rendered(TEMPLATES, _context(found, figures), results)
 
 
 def _context(found: Comparison, figures: Mapping[str, FigureFile]) -> dict[str, Any]:

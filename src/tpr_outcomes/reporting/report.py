@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -99,17 +99,21 @@ def linked_page(
 ) -> Linked:
     """Write the report as :func:`render_html`, and name every number on it that is no result of ours."""
     results = results or collect(evaluation)
+    return rendered(TEMPLATES, page_context(evaluation, figures, results), results)
+
+
+def rendered(templates: Sequence[str], context: Mapping[str, Any], results: Results) -> Linked:
+    """Fill the first of some templates, dress the page, and link its numbers to their rows."""
     css = template_source(STYLE)
     environment = Environment(
-        loader=DictLoader({name: template_source(name) for name in TEMPLATES}),
+        loader=DictLoader({name: template_source(name) for name in templates}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    context = page_context(evaluation, figures, results)
-    template = environment.get_template(TEMPLATES[0])
+    template = environment.get_template(templates[0])
     return link(template.render(**context, css=Markup(css), policy=policy(css)), results)
 
 
